@@ -1,0 +1,1 @@
+//! Entries, dialogues, delivery and witnessing decisions as a sans-IO engine

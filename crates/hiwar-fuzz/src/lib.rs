@@ -1,0 +1,1 @@
+//! Fuzz bodies for every parser of a stranger's bytes, with a stable-toolchain runner

@@ -1,0 +1,1 @@
+//! Deterministic simulation of several nodes with seeded faults

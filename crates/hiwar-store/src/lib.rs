@@ -1,0 +1,1 @@
+//! Durable state: the Store trait, its SQLite adapter and the attachment folder
