@@ -6,5 +6,6 @@
 
 pub mod did;
 pub mod hash;
+pub mod jcs;
 pub mod key;
 pub mod time;
