@@ -9,3 +9,4 @@ pub mod hash;
 pub mod jcs;
 pub mod key;
 pub mod time;
+pub mod words;
