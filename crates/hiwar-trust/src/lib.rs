@@ -7,5 +7,7 @@
 pub mod did;
 pub mod hash;
 pub mod identity;
+pub mod jcs;
 pub mod key;
 pub mod time;
+pub mod words;
