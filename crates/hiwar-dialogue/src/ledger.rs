@@ -246,6 +246,9 @@ pub struct PeerRecord {
     /// Its clock minus this node's clock at the last exchange, in milliseconds. Shown, never used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_skew_ms: Option<i64>,
+    /// The largest size of its log that it showed in a batch; batches come in order.
+    #[serde(default)]
+    pub shown_in_batch: u64,
     /// Files whose receipt is still owed to it, with their leaves.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub owed_attachments: BTreeMap<Hash, u64>,
