@@ -8,5 +8,6 @@ pub mod did;
 pub mod hash;
 pub mod jcs;
 pub mod key;
+pub mod keyfile;
 pub mod time;
 pub mod words;
