@@ -24,12 +24,12 @@ pub const KEY_FILE_BYTES_MAX: usize = 16 * 1024;
 const SCRYPT_LOG_N: u8 = 14;
 /// scrypt's block size r.
 const SCRYPT_R: u32 = 8;
-/// scrypt's p: how often the 16 MiB are worked through. With 3 an attempt takes 50 to 100 ms.
-const SCRYPT_P: u32 = 3;
+/// scrypt's p: how often the 16 MiB are worked through. With 2 an attempt takes 50 to 100 ms.
+const SCRYPT_P: u32 = 2;
 
 /// The most memory that a file may make us use, in bytes.
 const SCRYPT_BYTES_MAX: u64 = 256 << 20;
-/// The most work that a file may make us do, as N * r * p; ours is 2^14 * 8 * 3.
+/// The most work that a file may make us do, as N * r * p; ours is 2^14 * 8 * 2.
 const SCRYPT_WORK_MAX: u64 = 1 << 24;
 /// The most PBKDF2 rounds that a file may make us do.
 const PBKDF2_ROUNDS_MAX: u32 = 10_000_000;
