@@ -6,6 +6,7 @@
 
 pub mod did;
 pub mod hash;
+pub mod httpsig;
 pub mod jcs;
 pub mod key;
 pub mod keyfile;
