@@ -6,8 +6,10 @@
 
 pub mod did;
 pub mod hash;
+pub mod httpsig;
 pub mod identity;
 pub mod jcs;
 pub mod key;
+pub mod keyfile;
 pub mod time;
 pub mod words;
