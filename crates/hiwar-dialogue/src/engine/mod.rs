@@ -24,7 +24,7 @@ use hiwar_trust::checkpoint::Checkpoint;
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::identity::{Identity, IdentityError, SignedCard};
-use hiwar_trust::key::KeyHolder;
+use hiwar_trust::key::{KeyHolder, KeyId};
 use hiwar_trust::merkle::{self, HashReader, ReadError};
 use hiwar_trust::tiles::{LogTail, TailReader, TileIndex};
 use hiwar_trust::time::Timestamp;
@@ -156,6 +156,7 @@ pub struct Engine {
     config: EngineConfig,
     keys: Keys,
     own: Arc<Identity>,
+    own_key: KeyId,
     halted: Option<String>,
     log: LogTail,
     log_number: LogNumber,
@@ -260,6 +261,7 @@ impl Engine {
         let mut engine = Self {
             config,
             keys,
+            own_key: identity.latest().organisation_key.id(),
             own: Arc::new(identity),
             halted: own.halted,
             log,
@@ -507,6 +509,7 @@ impl Engine {
                 self.dirty_peers.insert(did);
             }
         }
+        self.own_key = own.latest().organisation_key.id();
         self.own = Arc::new(own);
         self.keys = keys;
         self.directory = None;
