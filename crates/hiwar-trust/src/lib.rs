@@ -7,4 +7,6 @@
 pub mod did;
 pub mod hash;
 pub mod key;
+pub mod merkle;
+pub mod tiles;
 pub mod time;
