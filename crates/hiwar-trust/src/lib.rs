@@ -8,5 +8,6 @@ pub mod did;
 pub mod hash;
 pub mod key;
 pub mod merkle;
+pub mod note;
 pub mod tiles;
 pub mod time;

@@ -25,7 +25,7 @@ pub enum ReadError {
         found: usize,
     },
     /// The store failed.
-    #[error("{tile} could not be read: {reason}")]
+    #[error("{tile} could not be read: {reason}; check the store and its disk, then try again")]
     Storage {
         /// The tile that was asked for.
         tile: TileIndex,
