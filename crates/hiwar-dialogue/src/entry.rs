@@ -365,7 +365,10 @@ impl Entry {
         check_name("desk", &self.desk)?;
         check_name("arrangement", &self.arrangement)?;
         if self.prev.len() > limits::PREV_MAX {
-            return Err(bad("prev", format!("it links to {} entries; the most is {}", self.prev.len(), limits::PREV_MAX)));
+            return Err(bad(
+                "prev",
+                format!("it links to {} entries; the most is {}", self.prev.len(), limits::PREV_MAX),
+            ));
         }
         if self.prev.windows(2).any(|pair| pair.first() >= pair.last()) {
             return Err(bad("prev", "it must be sorted and without repetition"));
@@ -387,7 +390,10 @@ impl Entry {
             }
             let opens = m.replaces.is_none();
             if opens && (self.dialogue.is_some() || self.membership.is_some() || !self.prev.is_empty()) {
-                return Err(bad("dialogue", "an entry that opens a dialogue has no dialogue, membership or prev"));
+                return Err(bad(
+                    "dialogue",
+                    "an entry that opens a dialogue has no dialogue, membership or prev",
+                ));
             }
             if opens && !m.parties.contains(&self.author) {
                 return Err(bad("data", "the author must be one of the parties"));
@@ -400,7 +406,10 @@ impl Entry {
             }
         }
         if self.dialogue.is_none() || self.membership.is_none() {
-            return Err(bad("dialogue", "only an entry that opens a dialogue may leave out dialogue and membership"));
+            return Err(bad(
+                "dialogue",
+                "only an entry that opens a dialogue may leave out dialogue and membership",
+            ));
         }
         Ok(())
     }
@@ -412,13 +421,19 @@ impl Entry {
         }
         for (tag, text) in texts {
             if !is_language_tag(tag) {
-                return Err(bad("data", format!("{tag:?} is no BCP 47 language tag, such as en, ko, ja or ar")));
+                return Err(bad(
+                    "data",
+                    format!("{tag:?} is no BCP 47 language tag, such as en, ko, ja or ar"),
+                ));
             }
             if text.trim().is_empty() {
                 return Err(bad("data", format!("the text in {tag} is empty")));
             }
             if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-                return Err(bad("data", format!("the text in {tag} has a control character other than line feed and tab")));
+                return Err(bad(
+                    "data",
+                    format!("the text in {tag} has a control character other than line feed and tab"),
+                ));
             }
         }
         if let Some(tag) = self.body.prevailing()
@@ -452,14 +467,18 @@ fn check_membership(m: &Membership) -> Result<(), EntryError> {
 
 fn check_name(member: &'static str, name: &str) -> Result<(), EntryError> {
     if name.trim().is_empty() || name.len() > limits::NAME_BYTES_MAX || name.chars().any(char::is_control) {
-        return Err(bad(member, format!("it must have 1 to {} bytes and no control character", limits::NAME_BYTES_MAX)));
+        return Err(bad(
+            member,
+            format!("it must have 1 to {} bytes and no control character", limits::NAME_BYTES_MAX),
+        ));
     }
     Ok(())
 }
 
 fn check_attachment(file: &Attachment) -> Result<(), EntryError> {
     let name = &file.name;
-    let looks_like_path = name.contains(['/', '\\', ':']) || name.starts_with('.') || name.ends_with(['.', ' ']);
+    let looks_like_path =
+        name.contains(['/', '\\', ':']) || name.starts_with('.') || name.ends_with(['.', ' ']);
     if name.is_empty() || name.len() > limits::ATTACHMENT_NAME_BYTES_MAX || looks_like_path {
         return Err(bad(
             "attachments",

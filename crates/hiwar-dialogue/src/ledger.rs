@@ -434,7 +434,10 @@ impl StoredEntry {
         if read.id == self.id {
             Ok(read)
         } else {
-            Err(StoreError::Damaged(format!("the bytes of entry {} at position {} have changed", self.id, self.seq)))
+            Err(StoreError::Damaged(format!(
+                "the bytes of entry {} at position {} have changed",
+                self.id, self.seq
+            )))
         }
     }
 }

@@ -43,12 +43,17 @@ pub fn thread(entries: Vec<SignedEntry>) -> Vec<ThreadEntry> {
         .collect();
     for index in 0..thread.len() {
         let Some(item) = thread.get(index) else { continue };
-        let (id, author, body) = (item.entry.id, item.entry.entry.author.clone(), item.entry.entry.body.clone());
+        let (id, author, body) =
+            (item.entry.id, item.entry.entry.author.clone(), item.entry.entry.body.clone());
         let Some(target) = body.of().and_then(|of| position.get(&of)).copied() else { continue };
         let by_author = thread.get(target).is_some_and(|t| t.entry.entry.author == author);
         let void = match body {
-            Body::Correction(_) | Body::Withdrawal(_) if !by_author => Some("only the author may correct or withdraw an entry"),
-            Body::Dispute(_) | Body::Acknowledgement(_) if by_author => Some("a party cannot dispute or acknowledge its own entry"),
+            Body::Correction(_) | Body::Withdrawal(_) if !by_author => {
+                Some("only the author may correct or withdraw an entry")
+            }
+            Body::Dispute(_) | Body::Acknowledgement(_) if by_author => {
+                Some("a party cannot dispute or acknowledge its own entry")
+            }
             _ => None,
         };
         if let (Some(reason), Some(item)) = (void, thread.get_mut(index)) {
@@ -63,7 +68,11 @@ pub fn thread(entries: Vec<SignedEntry>) -> Vec<ThreadEntry> {
             Body::Acknowledgement(_) => {
                 target.acknowledged_by.entry(author).or_insert(id);
             }
-            Body::Statement(_) | Body::Attachment(_) | Body::Membership(_) | Body::Assent(_) | Body::Refusal(_) => {}
+            Body::Statement(_)
+            | Body::Attachment(_)
+            | Body::Membership(_)
+            | Body::Assent(_)
+            | Body::Refusal(_) => {}
         }
     }
     thread

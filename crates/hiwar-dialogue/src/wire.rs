@@ -154,7 +154,11 @@ impl RefusalCode {
     /// Whether the same entry may be taken later.
     pub fn may_pass_later(self) -> bool {
         match self {
-            Self::UnknownAuthor | Self::UnknownKey | Self::FutureDated | Self::UnknownMembership | Self::LogRolledBack => true,
+            Self::UnknownAuthor
+            | Self::UnknownKey
+            | Self::FutureDated
+            | Self::UnknownMembership
+            | Self::LogRolledBack => true,
             Self::Malformed
             | Self::WrongSignature
             | Self::RevokedKey
@@ -325,11 +329,18 @@ pub fn verify_batch(body: &[u8], keys: &KeyDirectory) -> Result<VerifiedBatch, W
         return Err(WireError::OtherProtocol { found: header.protocol.chars().take(40).collect() });
     }
     if header.entries > limits::BATCH_ENTRIES_MAX {
-        return Err(WireError::TooLarge { found: header.entries, max: limits::BATCH_ENTRIES_MAX, unit: "entries" });
+        return Err(WireError::TooLarge {
+            found: header.entries,
+            max: limits::BATCH_ENTRIES_MAX,
+            unit: "entries",
+        });
     }
     let bodies: Vec<&[u8]> = lines.filter(|l| !l.is_empty()).collect();
     if bodies.len() != header.entries {
-        return Err(malformed("body", format!("the header announces {} entries, {} follow", header.entries, bodies.len())));
+        return Err(malformed(
+            "body",
+            format!("the header announces {} entries, {} follow", header.entries, bodies.len()),
+        ));
     }
     let sender = with_new_cards(keys.get(&header.from), &header.briefing.cards);
     let lines = bodies
@@ -366,23 +377,40 @@ fn verify_line(
     let refuse = |entry, code, detail: String| Err(EntryRefusal { entry, line, code, detail });
     let signed = match SignedEntry::parse_envelope(bytes) {
         Ok(signed) => signed,
-        Err(error @ (EntryError::NotCanonical(_) | EntryError::BadMember { .. } | EntryError::UnknownType { .. } | EntryError::BadEnvelope(_))) => {
+        Err(
+            error @ (EntryError::NotCanonical(_)
+            | EntryError::BadMember { .. }
+            | EntryError::UnknownType { .. }
+            | EntryError::BadEnvelope(_)),
+        ) => {
             return refuse(None, RefusalCode::Malformed, error.to_string());
         }
     };
     let author = &signed.entry.author;
     let identity = if author == from { sender } else { keys.get(author).map(Arc::as_ref) };
     let Some(identity) = identity else {
-        return refuse(Some(signed.id), RefusalCode::UnknownAuthor, format!("{author} is no peer of this node; add its invitation"));
+        return refuse(
+            Some(signed.id),
+            RefusalCode::UnknownAuthor,
+            format!("{author} is no peer of this node; add its invitation"),
+        );
     };
     let (key, status) = identity.organisation_key(signed.key);
     let Some(key) = key else {
-        return refuse(Some(signed.id), RefusalCode::UnknownKey, format!("{author} has shown no card with key {}", signed.key));
+        return refuse(
+            Some(signed.id),
+            RefusalCode::UnknownKey,
+            format!("{author} has shown no card with key {}", signed.key),
+        );
     };
     if let KeyStatus::Retired { at } = status
         && signed.entry.time > at
     {
-        return refuse(Some(signed.id), RefusalCode::RevokedKey, format!("{author} replaced key {} at {at}, before the entry's time", signed.key));
+        return refuse(
+            Some(signed.id),
+            RefusalCode::RevokedKey,
+            format!("{author} replaced key {} at {at}, before the entry's time", signed.key),
+        );
     }
     if let Err(error) = signed.verify(key) {
         return refuse(Some(signed.id), RefusalCode::WrongSignature, error.to_string());
@@ -424,6 +452,9 @@ fn verify_receipt(wire: &WireReceipt, issuer: &Identity) -> Result<SignedReceipt
 
 impl From<&SignedReceipt> for WireReceipt {
     fn from(signed: &SignedReceipt) -> Self {
-        Self { note: signed.note.clone(), items: signed.receipt.items.iter().map(ToString::to_string).collect() }
+        Self {
+            note: signed.note.clone(),
+            items: signed.receipt.items.iter().map(ToString::to_string).collect(),
+        }
     }
 }

@@ -30,7 +30,7 @@ use crate::hash::Hash;
 use crate::identity::Identity;
 use crate::key::{KeyHolder, PublicKey};
 use crate::merkle;
-use crate::note::Note;
+use crate::note::{KeyName, Note};
 use crate::time::Timestamp;
 
 /// First line of every receipt.
@@ -93,7 +93,9 @@ pub enum ReceiptError {
     #[error("the receipt is no signed note: {0}")]
     Note(String),
     /// An item line is malformed.
-    #[error("the receipt item {0:?} is malformed; it must be `entry` or `attachment`, 64 hexadecimal digits and a leaf number")]
+    #[error(
+        "the receipt item {0:?} is malformed; it must be `entry` or `attachment`, 64 hexadecimal digits and a leaf number"
+    )]
     Item(String),
     /// The items are not those that were signed.
     #[error("the items are not the ones that the receipt's root covers")]
@@ -122,7 +124,8 @@ impl FromStr for ReceiptItem {
     fn from_str(text: &str) -> Result<Self, ReceiptError> {
         let fail = || ReceiptError::Item(text.chars().take(120).collect());
         let mut parts = text.split(' ');
-        let (Some(kind), Some(hash), Some(leaf), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(kind), Some(hash), Some(leaf), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(fail());
         };
@@ -131,7 +134,8 @@ impl FromStr for ReceiptItem {
             "attachment" => ItemKind::Attachment,
             _ => return Err(fail()),
         };
-        let item = Self { kind, hash: hash.parse().map_err(|_| fail())?, leaf: decimal(leaf).ok_or_else(fail)? };
+        let item =
+            Self { kind, hash: hash.parse().map_err(|_| fail())?, leaf: decimal(leaf).ok_or_else(fail)? };
         Ok(item)
     }
 }
@@ -140,6 +144,11 @@ impl FromStr for ReceiptItem {
 fn decimal(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
+}
+
+/// A participant's identifier as the name of its node key in a signed note.
+pub fn key_name(did: &Did) -> Option<KeyName> {
+    did.as_str().parse().ok()
 }
 
 fn base64_hash(text: &str) -> Option<Hash> {
@@ -169,9 +178,9 @@ impl Receipt {
             self.time,
             self.items.len(),
             BASE64.encode(merkle::root(&self.item_hashes()).as_bytes()),
-            self.log.origin,
-            self.log.size,
-            BASE64.encode(self.log.root.as_bytes()),
+            self.log.origin(),
+            self.log.size(),
+            BASE64.encode(self.log.root().as_bytes()),
         )
     }
 
@@ -180,8 +189,10 @@ impl Receipt {
     /// # Errors
     /// [`ReceiptError::Signing`] when the key holder cannot sign.
     pub fn sign(self, holder: &dyn KeyHolder) -> Result<SignedReceipt, ReceiptError> {
-        let note = Note::sign(&self.text(), self.issuer.as_str(), holder)
-            .map_err(|e| ReceiptError::Signing(e.to_string()))?;
+        let name = key_name(&self.issuer)
+            .ok_or_else(|| ReceiptError::Signing("the issuer has no key name".into()))?;
+        let note =
+            Note::sign(&self.text(), &name, holder).map_err(|e| ReceiptError::Signing(e.to_string()))?;
         Ok(SignedReceipt { receipt: self, note: note.to_string() })
     }
 }
@@ -193,14 +204,20 @@ impl SignedReceipt {
     /// What is wrong with its form, or [`ReceiptError::WrongItems`].
     pub fn parse(note: &str, items: Vec<ReceiptItem>) -> Result<Self, ReceiptError> {
         use ReceiptError::Malformed;
-        let parsed = Note::parse(note).map_err(|e| ReceiptError::Note(e.to_string()))?;
+        let parsed = Note::parse(note.as_bytes()).map_err(|e| ReceiptError::Note(e.to_string()))?;
         let mut lines = parsed.text().lines();
         let mut next = || lines.next().unwrap_or_default();
         if next() != HEADER {
             return Err(Malformed("its first line must be hiwar.org/receipt/v1"));
         }
-        let to = next().strip_prefix("to ").and_then(|t| t.parse().ok()).ok_or(Malformed("line 2 must be `to DID`"))?;
-        let time = next().strip_prefix("time ").and_then(|t| t.parse().ok()).ok_or(Malformed("line 3 must be `time RFC3339`"))?;
+        let to = next()
+            .strip_prefix("to ")
+            .and_then(|t| t.parse().ok())
+            .ok_or(Malformed("line 2 must be `to DID`"))?;
+        let time = next()
+            .strip_prefix("time ")
+            .and_then(|t| t.parse().ok())
+            .ok_or(Malformed("line 3 must be `time RFC3339`"))?;
         let (count, root) = next()
             .strip_prefix("items ")
             .and_then(|t| t.split_once(' '))
@@ -218,10 +235,13 @@ impl SignedReceipt {
         let issuer = parsed
             .signatures()
             .first()
-            .and_then(|s| s.name().parse().ok())
+            .and_then(|s| s.name().as_ref().parse().ok())
             .ok_or(Malformed("its signature must bear the issuer's DID"))?;
-        let receipt = Receipt { issuer, to, time, log: Checkpoint { origin, size, root: log_root }, items };
-        let covered = usize::try_from(count).is_ok_and(|n| n == receipt.items.len() && n <= RECEIPT_ITEMS_MAX)
+        let log =
+            Checkpoint::new(&origin, size, log_root).map_err(|_| Malformed("its log origin is wrong"))?;
+        let receipt = Receipt { issuer, to, time, log, items };
+        let covered = usize::try_from(count)
+            .is_ok_and(|n| n == receipt.items.len() && n <= RECEIPT_ITEMS_MAX)
             && merkle::root(&receipt.item_hashes()) == root
             && receipt.items.iter().all(|i| i.leaf < size);
         if covered { Ok(Self { receipt, note: note.to_owned() }) } else { Err(ReceiptError::WrongItems) }
@@ -236,11 +256,9 @@ impl SignedReceipt {
         if issuer.did() != &self.receipt.issuer {
             return Err(wrong());
         }
-        let note = Note::parse(&self.note).map_err(|e| ReceiptError::Note(e.to_string()))?;
-        issuer
-            .node_keys()
-            .find(|key| note.verify(self.receipt.issuer.as_str(), key).is_ok())
-            .ok_or_else(wrong)
+        let note = Note::parse(self.note.as_bytes()).map_err(|e| ReceiptError::Note(e.to_string()))?;
+        let name = key_name(&self.receipt.issuer).ok_or_else(wrong)?;
+        issuer.node_keys().find(|key| note.verify(&name, key).is_ok()).ok_or_else(wrong)
     }
 }
 
@@ -255,7 +273,7 @@ mod tests {
             issuer: "did:web:meti.example".parse().unwrap(),
             to: "did:web:motie.example".parse().unwrap(),
             time: Timestamp::from_millis(1_561_942_800_000),
-            log: Checkpoint { origin: "did:web:meti.example/log/1".into(), size: 9, root: Hash::of(b"root") },
+            log: Checkpoint::new("did:web:meti.example/log/1", 9, Hash::of(b"root")).unwrap(),
             items: (0..5).map(item).collect(),
         }
     }

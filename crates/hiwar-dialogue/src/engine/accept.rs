@@ -56,8 +56,14 @@ impl Engine {
             };
             let id = entry.entry().id;
             if distrusted(self) {
-                let detail = "this node's log contradicts what was verified of it; an operator must decide".into();
-                refused.push(EntryRefusal { entry: Some(id), line, code: RefusalCode::LogRolledBack, detail });
+                let detail =
+                    "this node's log contradicts what was verified of it; an operator must decide".into();
+                refused.push(EntryRefusal {
+                    entry: Some(id),
+                    line,
+                    code: RefusalCode::LogRolledBack,
+                    detail,
+                });
                 continue;
             }
             if fresh.contains_key(&id) {
@@ -137,27 +143,46 @@ impl Engine {
         if let Body::Membership(m) = &entry.body
             && m.replaces.is_none()
         {
-            return if m.parties.contains(self.did()) && m.parties.contains(from) {
+            return if self.is_asked_for(from, signed)
+                || (m.parties.contains(self.did()) && m.parties.contains(from))
+            {
                 Ok(())
             } else {
-                Err((RefusalCode::NotAParty, "the dialogue it opens does not include both this node and the sender".into()))
+                Err((
+                    RefusalCode::NotAParty,
+                    "the dialogue it opens does not include both this node and the sender".into(),
+                ))
             };
         }
-        let Some(record) = self.membership_index.get(&signed.membership()).and_then(|d| self.dialogues.get(d)) else {
-            return Err((RefusalCode::UnknownMembership, format!("the membership {} it stands under is not held yet", signed.membership())));
+        let Some(record) =
+            self.membership_index.get(&signed.membership()).and_then(|d| self.dialogues.get(d))
+        else {
+            return Err((
+                RefusalCode::UnknownMembership,
+                format!("the membership {} it stands under is not held yet", signed.membership()),
+            ));
         };
         let Some(state) = record.membership(&signed.membership()) else {
-            return Err((RefusalCode::UnknownMembership, "the membership it stands under is not held yet".into()));
+            return Err((
+                RefusalCode::UnknownMembership,
+                "the membership it stands under is not held yet".into(),
+            ));
         };
         if signed.dialogue() != record.id || entry.arrangement != state.arrangement {
-            return Err((RefusalCode::WrongDialogue, "it names another dialogue or arrangement than its membership".into()));
+            return Err((
+                RefusalCode::WrongDialogue,
+                "it names another dialogue or arrangement than its membership".into(),
+            ));
         }
         let mut circle: BTreeSet<&Did> = state.membership.parties.iter().collect();
         match &entry.body {
             Body::Membership(m) => circle.extend(&m.parties),
             Body::Assent(about) | Body::Refusal(about) => {
                 let Some(proposal) = record.membership(&about.of) else {
-                    return Err((RefusalCode::UnknownMembership, format!("the membership {} it speaks of is not held yet", about.of)));
+                    return Err((
+                        RefusalCode::UnknownMembership,
+                        format!("the membership {} it speaks of is not held yet", about.of),
+                    ));
                 };
                 circle.extend(&proposal.membership.parties);
             }
@@ -168,8 +193,15 @@ impl Engine {
             | Body::Dispute(_)
             | Body::Acknowledgement(_) => {}
         }
-        if !circle.contains(&entry.author) || !circle.contains(self.did()) || !record.everyone().contains(from) && !circle.contains(from) {
-            return Err((RefusalCode::NotAParty, format!("{} or this node is no party of the membership it stands under", entry.author)));
+        let for_us = circle.contains(self.did()) || self.is_asked_for(from, signed);
+        if !circle.contains(&entry.author)
+            || !for_us
+            || !record.everyone().contains(from) && !circle.contains(from)
+        {
+            return Err((
+                RefusalCode::NotAParty,
+                format!("{} or this node is no party of the membership it stands under", entry.author),
+            ));
         }
         if entry.marking > state.membership.cap {
             return Err((
@@ -180,23 +212,42 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether this node asked `from` for an entry that tells how a membership came about; a party
+    /// that joins later needs those from before its time.
+    fn is_asked_for(&self, from: &Did, signed: &SignedEntry) -> bool {
+        let about_membership =
+            matches!(signed.entry.body, Body::Membership(_) | Body::Assent(_) | Body::Refusal(_));
+        about_membership && self.peers.get(from).is_some_and(|p| p.wanted.contains_key(&signed.id))
+    }
+
     /// An entry under a revoked key is believed only when another entry, already held, links to it.
     fn judge_key(&self, signed: &SignedEntry) -> Result<(), Refused> {
         let author = &signed.entry.author;
-        let identity = if author == self.did() { Some(&self.own) } else { self.peers.get(author).map(|p| &p.identity) };
+        let identity =
+            if author == self.did() { Some(&self.own) } else { self.peers.get(author).map(|p| &p.identity) };
         let Some(identity) = identity else {
-            return Err((RefusalCode::UnknownAuthor, format!("{author} is no peer of this node; add its invitation")));
+            return Err((
+                RefusalCode::UnknownAuthor,
+                format!("{author} is no peer of this node; add its invitation"),
+            ));
         };
         match identity.organisation_key(signed.key).1 {
             KeyStatus::Current | KeyStatus::Retired { .. } => Ok(()),
-            KeyStatus::Unknown => Err((RefusalCode::UnknownKey, format!("{author} has shown no card with key {}", signed.key))),
+            KeyStatus::Unknown => {
+                Err((RefusalCode::UnknownKey, format!("{author} has shown no card with key {}", signed.key)))
+            }
             KeyStatus::Revoked { since } => {
-                let vouched =
-                    self.dialogues.get(&signed.dialogue()).is_some_and(|d| d.missing.contains_key(&signed.id));
+                let vouched = self
+                    .dialogues
+                    .get(&signed.dialogue())
+                    .is_some_and(|d| d.missing.contains_key(&signed.id));
                 if vouched {
                     Ok(())
                 } else {
-                    Err((RefusalCode::RevokedKey, format!("{author} revoked key {} as of {since}", signed.key)))
+                    Err((
+                        RefusalCode::RevokedKey,
+                        format!("{author} revoked key {} as of {since}", signed.key),
+                    ))
                 }
             }
         }
@@ -218,7 +269,12 @@ impl Engine {
         self.link(view, &signed, via.as_ref(), now)?;
         for file in &signed.entry.attachments {
             let author = (signed.entry.author != *self.did()).then(|| signed.entry.author.clone());
-            self.changes.push(Change::AttachmentWanted { sha256: file.sha256, size: file.size, dialogue, author: author.clone() });
+            self.changes.push(Change::AttachmentWanted {
+                sha256: file.sha256,
+                size: file.size,
+                dialogue,
+                author: author.clone(),
+            });
             if let (Some(author), Some(leaf)) = (author, view.attachment(&file.sha256)?)
                 && let Some(peer) = self.peers.get_mut(&author)
             {
@@ -250,12 +306,21 @@ impl Engine {
 
     /// Links an entry into its dialogue: what it had seen is no longer the newest, and what it
     /// links to but is not here is missing.
-    fn link(&mut self, view: &dyn View, signed: &SignedEntry, via: Option<&Did>, now: Timestamp) -> Result<(), EngineError> {
+    fn link(
+        &mut self,
+        view: &dyn View,
+        signed: &SignedEntry,
+        via: Option<&Did>,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
         let dialogue = signed.dialogue();
         let mut lacking = Vec::new();
         if let Some(record) = self.dialogues.get(&dialogue) {
             for prev in &signed.entry.prev {
-                if !record.heads.contains(prev) && !record.missing.contains_key(prev) && view.find(prev)?.is_none() {
+                if !record.heads.contains(prev)
+                    && !record.missing.contains_key(prev)
+                    && view.find(prev)?.is_none()
+                {
                     lacking.push(*prev);
                 }
             }
@@ -291,7 +356,9 @@ impl Engine {
     pub(super) fn miss(&mut self, dialogue: &EntryId, entry: EntryId, source: &Did) {
         let Some(record) = self.dialogues.get_mut(dialogue) else { return };
         // An entry of the batch being taken is held although the view does not show it yet.
-        if record.missing.len() < limits::MISSING_MAX && !self.changes.iter().rev().any(|c| matches!(c, Change::Entry(e) if e.id == entry)) {
+        if record.missing.len() < limits::MISSING_MAX
+            && !self.changes.iter().rev().any(|c| matches!(c, Change::Entry(e) if e.id == entry))
+        {
             record.missing.insert(entry, source.clone());
             self.dirty_dialogues.insert(*dialogue);
             self.want(source, entry);
@@ -302,7 +369,7 @@ impl Engine {
         if let Some(peer) = self.peers.get_mut(from)
             && peer.wanted.len() < limits::MISSING_MAX
         {
-            peer.wanted.insert(entry);
+            peer.wanted.entry(entry).or_insert(0);
         }
     }
 
@@ -366,7 +433,8 @@ impl Engine {
     ) -> Result<(u64, SignedReceipt), EngineError> {
         let number = self.next_receipt;
         self.next_receipt += 1;
-        let receipt = Receipt { issuer: self.did().clone(), to: to.clone(), time: now, log: self.checkpoint(), items };
+        let receipt =
+            Receipt { issuer: self.did().clone(), to: to.clone(), time: now, log: self.checkpoint()?, items };
         let signed = receipt
             .sign(&*self.keys.node)
             .map_err(|e| EngineError::Making { what: "a receipt", why: e.to_string() })?;

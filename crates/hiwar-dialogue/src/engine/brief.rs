@@ -4,16 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hiwar_trust::checkpoint::Checkpoint;
+use hiwar_trust::checkpoint::{Checkpoint, SignedCheckpoint};
 use hiwar_trust::did::Did;
 use hiwar_trust::identity::{Identity, IdentityError, SignedCard};
 use hiwar_trust::merkle;
-use hiwar_trust::note::Note;
-use hiwar_trust::receipt::{ItemKind, ReceiptItem};
+use hiwar_trust::receipt::{ItemKind, ReceiptItem, key_name};
 use hiwar_trust::time::Timestamp;
 
 use super::{Engine, EngineError};
-use crate::entry::{DialogueId, EntryId};
+use crate::entry::{Body, DialogueId, EntryId, SignedEntry};
 use crate::ledger::{Alarm, Standing, View};
 use crate::limits;
 use crate::wire::{self, Briefing, ChallengeAnswer, LogState, WireReceipt};
@@ -31,15 +30,16 @@ pub(super) struct News {
 
 /// The checkpoint in a signed note, whoever signed it.
 pub(super) fn read_checkpoint(note: &str) -> Option<Checkpoint> {
-    Checkpoint::parse(Note::parse(note).ok()?.text()).ok()
+    Some(SignedCheckpoint::parse(note.as_bytes()).ok()?.checkpoint().clone())
 }
 
-/// The checkpoint in a note that a node key of `identity` signed for its current log.
-fn signed_checkpoint(note: &str, identity: &Identity) -> Option<Checkpoint> {
-    let parsed = Note::parse(note).ok()?;
-    let checkpoint = Checkpoint::parse(parsed.text()).ok()?;
-    let signed = identity.node_keys().any(|key| parsed.verify(&checkpoint.origin, key).is_ok());
-    (signed && identity.log_origins().any(|o| o == checkpoint.origin)).then_some(checkpoint)
+/// The checkpoint in a note that a node key of `identity` signed for one of its logs.
+fn signed_checkpoint(note: &str, identity: &Identity) -> Option<SignedCheckpoint> {
+    let parsed = SignedCheckpoint::parse(note.as_bytes()).ok()?;
+    let name = parsed.checkpoint().origin().parse().ok()?;
+    let signed = identity.node_keys().any(|key| parsed.verify(&name, key).is_ok());
+    let own = identity.log_origins().any(|o| o == parsed.checkpoint().origin());
+    (signed && own).then_some(parsed)
 }
 
 /// Whether a briefing came with a batch, in order, or with a reply, which may cross a batch.
@@ -58,10 +58,11 @@ impl Engine {
         now: Timestamp,
         compare: bool,
     ) -> Result<Briefing, EngineError> {
-        let checkpoint = self.checkpoint();
+        let checkpoint = self.checkpoint()?;
         let making = |what: &'static str, why: String| EngineError::Making { what, why };
+        let name = checkpoint.origin().parse().map_err(|e| making("a checkpoint", format!("{e}")))?;
         let note = checkpoint
-            .sign(&checkpoint.origin, &*self.keys.node)
+            .sign(&name, &*self.keys.node)
             .map_err(|e| making("a checkpoint", e.to_string()))?
             .to_string();
         let gossip = self.gossip_for(did);
@@ -73,7 +74,7 @@ impl Engine {
             .into_iter()
             .flatten()
             .map(|(hash, leaf)| ReceiptItem { kind: ItemKind::Attachment, hash: *hash, leaf: *leaf })
-            .filter(|item| item.leaf < checkpoint.size)
+            .filter(|item| item.leaf < checkpoint.size())
             .collect();
         let mut receipts = Vec::new();
         if !owed.is_empty() {
@@ -82,21 +83,22 @@ impl Engine {
         let own_cards = self.own.cards().to_vec();
         let log_number = self.log_number;
         let peer = self.peer_mut(did)?;
-        let in_same_log = peer.record.knows_log == log_number && peer.record.knows_size <= checkpoint.size;
+        let in_same_log = peer.record.knows_log == log_number && peer.record.knows_size <= checkpoint.size();
         let from = if in_same_log { peer.record.knows_size } else { 0 };
         let known_cards = peer.record.knows_card.map_or(0, |n| n + 1);
         let cards: Vec<SignedCard> =
             own_cards.into_iter().skip(usize::try_from(known_cards).unwrap_or(usize::MAX)).take(16).collect();
         let owed_answers = std::mem::take(&mut peer.owed_answers);
+        let wanted = peer.ask_for_wanted(compare);
         let briefing = Briefing {
             time: now,
             knows_card: peer.identity.latest().sequence,
             cards,
             log: LogState { checkpoint: note, from, proof: Vec::new() },
-            knows_size: peer.verified.as_ref().map_or(0, |c| c.size),
+            knows_size: peer.verified.as_ref().map_or(0, Checkpoint::size),
             cosigned: peer.cosigned.take(),
             receipts,
-            wanted: peer.wanted.iter().take(limits::FETCH_IDS_MAX).copied().collect(),
+            wanted,
             heads,
             gossip: gossip.values().map(|(note, _)| note.clone()).collect(),
             challenges: peer.challenges.keys().copied().take(16).collect(),
@@ -107,11 +109,12 @@ impl Engine {
             peer.gossiped.insert(third, size);
         }
         peer.last_exchange = now;
-        let proof = if from == 0 { Vec::new() } else { self.consistency(view, from, checkpoint.size)? };
+        let proof = if from == 0 { Vec::new() } else { self.consistency(view, from, checkpoint.size())? };
         let mut answers = Vec::new();
         for size in owed_answers {
-            if size > 0 && size <= checkpoint.size {
-                answers.push(ChallengeAnswer { size, proof: self.consistency(view, size, checkpoint.size)? });
+            if size > 0 && size <= checkpoint.size() {
+                answers
+                    .push(ChallengeAnswer { size, proof: self.consistency(view, size, checkpoint.size())? });
             }
         }
         Ok(Briefing { log: LogState { proof, ..briefing.log }, answers, ..briefing })
@@ -135,9 +138,9 @@ impl Engine {
             }
             let Some(other) = self.peers.get(&third) else { continue };
             if let (Some(checkpoint), Some(note)) = (&other.verified, &other.record.verified)
-                && peer.gossiped.get(&third) != Some(&checkpoint.size)
+                && peer.gossiped.get(&third) != Some(&checkpoint.size())
             {
-                out.insert(third, (note.clone(), checkpoint.size));
+                out.insert(third, (note.clone(), checkpoint.size()));
             }
         }
         out
@@ -237,13 +240,16 @@ impl Engine {
                 }
                 Err(error @ IdentityError::Fork { .. }) => {
                     let evidence = serde_json::to_string(card).into_iter().collect();
-                    self.distrust(did, Alarm {
-                        time: now,
-                        code: "identity-fork".into(),
-                        peer: Some(did.clone()),
-                        detail: format!("{error}; ask its operator by another way which one is true"),
-                        evidence,
-                    });
+                    self.distrust(
+                        did,
+                        Alarm {
+                            time: now,
+                            code: "identity-fork".into(),
+                            peer: Some(did.clone()),
+                            detail: format!("{error}; ask its operator by another way which one is true"),
+                            evidence,
+                        },
+                    );
                     return;
                 }
                 Err(_) => break,
@@ -273,7 +279,7 @@ impl Engine {
             peer.record.standing = Standing::Active;
         }
         let said = card.card.log_continues.as_ref().map_or(0, |c| c.size);
-        let seen = before.as_ref().map_or(0, |c| c.size);
+        let seen = before.as_ref().map_or(0, Checkpoint::size);
         let lost = seen.saturating_sub(said);
         self.raise(Alarm {
             time: now,
@@ -303,38 +309,46 @@ impl Engine {
     fn check_log(&mut self, did: &Did, state: &LogState, source: Source, now: Timestamp, news: &mut News) {
         let Some(peer) = self.peers.get_mut(did) else { return };
         let Some(shown) = signed_checkpoint(&state.checkpoint, &peer.identity) else { return };
-        if shown.origin != peer.identity.latest().log_origin {
+        let shown = shown.checkpoint().clone();
+        if shown.origin() != peer.identity.latest().log_origin {
             return;
         }
         if source == Source::Batch {
-            if shown.size < peer.record.shown_in_batch {
+            if shown.size() < peer.record.shown_in_batch {
                 news.ahead.clone_from(&peer.record.verified);
                 return self.rolled_back(did, &shown, state, now);
             }
-            peer.record.shown_in_batch = shown.size;
+            peer.record.shown_in_batch = shown.size();
         }
         let fits = match &peer.verified {
             None => state.from == 0,
-            Some(known) if shown.size == known.size => {
-                if shown.root == known.root {
+            Some(known) if shown.size() == known.size() => {
+                if shown.root() == known.root() {
                     return self.cosign(did, news, now);
                 }
-                let evidence = vec![state.checkpoint.clone(), peer.record.verified.clone().unwrap_or_default()];
+                let evidence =
+                    vec![state.checkpoint.clone(), peer.record.verified.clone().unwrap_or_default()];
                 return self.fork_found(did, evidence, "two different roots for one size", now);
             }
-            Some(known) if shown.size < known.size => {
+            Some(known) if shown.size() < known.size() => {
                 // A reply that crossed a batch, or the first batch after a restore.
                 news.ahead.clone_from(&peer.record.verified);
                 return;
             }
-            Some(known) if state.from != known.size => return,
-            Some(known) => {
-                merkle::verify_consistency(known.size, &known.root, shown.size, &shown.root, &state.proof).is_ok()
-            }
+            Some(known) if state.from != known.size() => return,
+            Some(known) => merkle::verify_consistency(
+                known.size(),
+                &known.root(),
+                shown.size(),
+                &shown.root(),
+                &state.proof,
+            )
+            .is_ok(),
         };
         if !fits {
             if peer.verified.is_some() {
-                let evidence = vec![state.checkpoint.clone(), peer.record.verified.clone().unwrap_or_default()];
+                let evidence =
+                    vec![state.checkpoint.clone(), peer.record.verified.clone().unwrap_or_default()];
                 self.fork_found(did, evidence, "a newer log that does not contain the older one", now);
             }
             return;
@@ -356,33 +370,34 @@ impl Engine {
             peer: Some(did.clone()),
             detail: format!(
                 "its log has {} leaves, but it showed {before} before: it was rolled back without a word; ask its operator whether a backup was restored",
-                shown.size
+                shown.size()
             ),
             evidence,
         });
     }
 
     fn cosign(&mut self, did: &Did, news: &mut News, now: Timestamp) {
-        let me = self.own.did().clone();
-        let Some(peer) = self.peers.get(did) else { return };
-        let Some(note) = &peer.record.verified else { return };
-        if let Ok(cosigned) = hiwar_trust::checkpoint::cosign(note, me.as_str(), &*self.keys.node, now.as_seconds().unsigned_abs()) {
-            news.cosigned = Some(cosigned);
+        let Some(name) = key_name(self.own.did()) else { return };
+        let Some(note) = self.peers.get(did).and_then(|p| p.record.verified.as_deref()) else { return };
+        let Ok(mut signed) = SignedCheckpoint::parse(note.as_bytes()) else { return };
+        let seconds = now.as_seconds().unsigned_abs();
+        if let Ok(cosignature) = signed.checkpoint().cosign(&name, &*self.keys.node, seconds)
+            && signed.add(cosignature).is_ok()
+        {
+            news.cosigned = Some(signed.to_string());
         }
     }
 
     fn take_cosignature(&mut self, did: &Did, note: &str) {
         let own_origin = self.own.latest().log_origin.clone();
         let own_size = self.log.size();
-        let Some(checkpoint) = signed_checkpoint(note, &self.own) else { return };
-        let Some(peer) = self.peers.get_mut(did) else { return };
-        let cosigned = peer
-            .identity
-            .node_keys()
-            .any(|key| hiwar_trust::checkpoint::verify_cosignature(note, did.as_str(), key).is_ok());
-        if cosigned && checkpoint.origin == own_origin && checkpoint.size <= own_size {
+        let Some(signed) = signed_checkpoint(note, &self.own) else { return };
+        let checkpoint = signed.checkpoint();
+        let (Some(peer), Some(name)) = (self.peers.get_mut(did), key_name(did)) else { return };
+        let cosigned = peer.identity.node_keys().any(|key| signed.verify_cosignature(&name, key).is_ok());
+        if cosigned && checkpoint.origin() == own_origin && checkpoint.size() <= own_size {
             let before = peer.record.witnessed.as_deref().and_then(read_checkpoint);
-            if before.is_none_or(|b| b.origin != own_origin || b.size <= checkpoint.size) {
+            if before.is_none_or(|b| b.origin() != own_origin || b.size() <= checkpoint.size()) {
                 peer.record.witnessed = Some(note.to_owned());
             }
         }
@@ -392,12 +407,16 @@ impl Engine {
     /// from a backup without saying so. Going on would sign a second history.
     fn check_own_rollback(&mut self, did: &Did, note: &str, now: Timestamp) {
         let Some(shown) = signed_checkpoint(note, &self.own) else { return };
-        if shown.origin != self.own.latest().log_origin || shown.size <= self.log.size() || self.halted.is_some() {
+        let shown = shown.checkpoint();
+        if shown.origin() != self.own.latest().log_origin
+            || shown.size() <= self.log.size()
+            || self.halted.is_some()
+        {
             return;
         }
         let detail = format!(
             "{did} holds a checkpoint of this node's log with {} leaves, but the store has {}: it is older than what was already signed; run `hiwar backup declare-restore` to go on in a new log",
-            shown.size,
+            shown.size(),
             self.log.size()
         );
         self.halted = Some(detail.clone());
@@ -429,14 +448,17 @@ impl Engine {
         while let Some(id) = left.pop() {
             let Some(seq) = view.find(&id)? else { continue };
             let Some(stored) = view.entry(seq)? else { continue };
-            let shared = self.dialogues.get(&stored.dialogue).is_some_and(|d| d.everyone().contains(did));
-            if !shared || view.delivery(did, seq)? == Some(crate::ledger::Delivery::Pending) {
+            let signed = stored.signed()?;
+            if !self.may_hold(did, &signed)
+                || view.delivery(did, seq)? == Some(crate::ledger::Delivery::Pending)
+            {
                 continue;
             }
-            let signed = stored.signed()?;
             queued.insert(seq);
             let explicitly = wanted.contains(&id);
-            let holds = stored.via.as_ref() == Some(did) || signed.entry.author == *did || view.delivery(did, seq)?.is_some();
+            let holds = stored.via.as_ref() == Some(did)
+                || signed.entry.author == *did
+                || view.delivery(did, seq)?.is_some();
             if (explicitly || !holds) && seen.len() < limits::FETCH_IDS_MAX {
                 for prev in &signed.entry.prev {
                     if seen.insert(*prev) && !self.surely_holds(view, did, prev)? {
@@ -449,6 +471,16 @@ impl Engine {
             self.enqueue(did, seq);
         }
         Ok(())
+    }
+
+    /// Whether an entry may go to `did`: it is in the entry's audience, or a participant of the
+    /// dialogue that needs to know how its membership came about. What was said before a party
+    /// joined stays with those it was said to.
+    fn may_hold(&self, did: &Did, signed: &SignedEntry) -> bool {
+        let about_membership =
+            matches!(signed.entry.body, Body::Membership(_) | Body::Assent(_) | Body::Refusal(_));
+        let takes_part = self.dialogues.get(&signed.dialogue()).is_some_and(|d| d.everyone().contains(did));
+        takes_part && (about_membership || self.audience(signed).contains(did))
     }
 
     /// Whether `did` has shown that it holds an entry: it brought it, or receipted it.
@@ -486,7 +518,7 @@ impl Engine {
         if let Some(peer) = self.peers.get_mut(did)
             && peer.wanted.len() < limits::MISSING_MAX
         {
-            peer.wanted.insert(dialogue);
+            peer.wanted.entry(dialogue).or_insert(0);
         }
     }
 
@@ -495,7 +527,7 @@ impl Engine {
         if let Some(peer) = self.peers.get_mut(did)
             && peer.wanted.len() < limits::MISSING_MAX
         {
-            peer.wanted.insert(id);
+            peer.wanted.entry(id).or_insert(0);
         }
     }
 
@@ -505,7 +537,7 @@ impl Engine {
         let third = self
             .peers
             .values()
-            .find(|p| p.identity.latest().log_origin == checkpoint.origin)
+            .find(|p| p.identity.latest().log_origin == checkpoint.origin())
             .map(|p| p.record.did.clone());
         let Some(third) = third.filter(|t| t != via) else { return };
         let Some(peer) = self.peers.get_mut(&third) else { return };
@@ -513,15 +545,20 @@ impl Engine {
             return;
         }
         match &peer.verified {
-            Some(known) if known.size == checkpoint.size => {
-                if known.root != checkpoint.root {
+            Some(known) if known.size() == checkpoint.size() => {
+                if known.root() != checkpoint.root() {
                     let evidence = vec![note.to_owned(), peer.record.verified.clone().unwrap_or_default()];
-                    self.fork_found(&third, evidence, &format!("another history for {via} than for this node"), now);
+                    self.fork_found(
+                        &third,
+                        evidence,
+                        &format!("another history for {via} than for this node"),
+                        now,
+                    );
                 }
             }
             _ => {
                 if peer.challenges.len() < 64 {
-                    peer.challenges.insert(checkpoint.size, (checkpoint.root, note.to_owned()));
+                    peer.challenges.insert(checkpoint.size(), (checkpoint.root(), note.to_owned()));
                 }
             }
         }
@@ -531,17 +568,25 @@ impl Engine {
     fn check_answers(&mut self, did: &Did, answers: &[ChallengeAnswer], state: &LogState, now: Timestamp) {
         let Some(peer) = self.peers.get_mut(did) else { return };
         let Some(shown) = signed_checkpoint(&state.checkpoint, &peer.identity) else { return };
+        let shown = shown.checkpoint().clone();
         if peer.verified.as_ref() != Some(&shown) {
             return;
         }
         for answer in answers.iter().take(16) {
             let Some((root, note)) = peer.challenges.get(&answer.size).cloned() else { continue };
-            let proves = merkle::verify_consistency(answer.size, &root, shown.size, &shown.root, &answer.proof).is_ok();
+            let proves =
+                merkle::verify_consistency(answer.size, &root, shown.size(), &shown.root(), &answer.proof)
+                    .is_ok();
             if proves {
                 peer.challenges.remove(&answer.size);
             } else {
                 let evidence = vec![note, state.checkpoint.clone()];
-                return self.fork_found(did, evidence, "another history for a third party than for this node", now);
+                return self.fork_found(
+                    did,
+                    evidence,
+                    "another history for a third party than for this node",
+                    now,
+                );
             }
         }
     }

@@ -139,7 +139,9 @@ pub enum CommandError {
     #[error("entry {0} proposes no membership")]
     NoMembership(EntryId),
     /// Already said.
-    #[error("this party has already spoken about membership {0}, or about another one that replaces the same")]
+    #[error(
+        "this party has already spoken about membership {0}, or about another one that replaces the same"
+    )]
     AlreadySpoken(EntryId),
     /// A file is not here.
     #[error("the file {0:?} is not stored on this node; upload it first")]
@@ -197,39 +199,75 @@ impl Engine {
     ///
     /// # Errors
     /// Why not; nothing is changed then.
-    pub fn command(&mut self, view: &dyn View, draft: Draft, now: Timestamp) -> Result<(Seq, SignedEntry), CommandError> {
+    pub fn command(
+        &mut self,
+        view: &dyn View,
+        draft: Draft,
+        now: Timestamp,
+    ) -> Result<(Seq, SignedEntry), CommandError> {
         if let Some(reason) = &self.halted {
             return Err(EngineError::Halted(reason.clone()).into());
         }
         let Draft { desk, command, nonce } = draft;
         let entry = match command {
-            Command::Open { title, with, arrangement, cap } => self.opening(desk, title, with, arrangement, cap, nonce, now)?,
+            Command::Open { title, with, arrangement, cap } => {
+                self.opening(desk, title, with, arrangement, cap, nonce, now)?
+            }
             Command::Say { dialogue, marking, words, attachments } => {
                 for file in &attachments {
                     if view.attachment(&file.sha256)?.is_none() {
                         return Err(CommandError::MissingFile(file.name.clone()));
                     }
                 }
-                let body = if words.texts.is_empty() { Body::Attachment(words) } else { Body::Statement(words) };
+                let body =
+                    if words.texts.is_empty() { Body::Attachment(words) } else { Body::Statement(words) };
                 let mut entry = self.in_dialogue(dialogue, desk, marking, body, nonce, now)?;
                 entry.attachments = attachments;
                 entry
             }
             Command::Correct { of, words } => {
                 let target = self.own_target(view, of)?;
-                self.in_dialogue(target.dialogue, desk, target.marking, Body::Correction(About { of, words }), nonce, now)?
+                self.in_dialogue(
+                    target.dialogue,
+                    desk,
+                    target.marking,
+                    Body::Correction(About { of, words }),
+                    nonce,
+                    now,
+                )?
             }
             Command::Withdraw { of, words } => {
                 let target = self.own_target(view, of)?;
-                self.in_dialogue(target.dialogue, desk, target.marking, Body::Withdrawal(About { of, words }), nonce, now)?
+                self.in_dialogue(
+                    target.dialogue,
+                    desk,
+                    target.marking,
+                    Body::Withdrawal(About { of, words }),
+                    nonce,
+                    now,
+                )?
             }
             Command::Dispute { of, words } => {
                 let target = self.foreign_target(view, of)?;
-                self.in_dialogue(target.dialogue, desk, target.marking, Body::Dispute(About { of, words }), nonce, now)?
+                self.in_dialogue(
+                    target.dialogue,
+                    desk,
+                    target.marking,
+                    Body::Dispute(About { of, words }),
+                    nonce,
+                    now,
+                )?
             }
             Command::Acknowledge { of, words } => {
                 let target = self.foreign_target(view, of)?;
-                self.in_dialogue(target.dialogue, desk, target.marking, Body::Acknowledgement(About { of, words }), nonce, now)?
+                self.in_dialogue(
+                    target.dialogue,
+                    desk,
+                    target.marking,
+                    Body::Acknowledgement(About { of, words }),
+                    nonce,
+                    now,
+                )?
             }
             Command::ChangeMembership { dialogue, parties, cap, title } => {
                 self.change(dialogue, desk, parties, cap, title, nonce, now)?
@@ -238,7 +276,9 @@ impl Engine {
                 let about = About { of, words: Words::default() };
                 self.voice(of, desk, Body::Assent(about), nonce, now)?
             }
-            Command::Refuse { of, words } => self.voice(of, desk, Body::Refusal(About { of, words }), nonce, now)?,
+            Command::Refuse { of, words } => {
+                self.voice(of, desk, Body::Refusal(About { of, words }), nonce, now)?
+            }
         };
         let key = self.own_key;
         let signed = SignedEntry::sign(entry, &*self.keys.organisation, key)?;
@@ -246,7 +286,10 @@ impl Engine {
         Ok((seq, signed))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a member of the entry; a struct would only repeat Entry")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a member of the entry; a struct would only repeat Entry"
+    )]
     fn opening(
         &self,
         desk: String,
@@ -289,7 +332,9 @@ impl Engine {
         let record = self.dialogues.get(&dialogue).ok_or(CommandError::UnknownDialogue(dialogue))?;
         let state = record.current().ok_or(CommandError::UnknownDialogue(dialogue))?;
         if !record.is_complete(state) {
-            return Err(CommandError::NotOpen(record.concerned(state).difference(&state.assents).cloned().collect()));
+            return Err(CommandError::NotOpen(
+                record.concerned(state).difference(&state.assents).cloned().collect(),
+            ));
         }
         if !state.membership.parties.contains(self.did()) {
             return Err(CommandError::NotAParty);
@@ -300,7 +345,10 @@ impl Engine {
         Ok(self.linked(record, state, desk, marking, body, nonce, now))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a member of the entry; a struct would only repeat Entry")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a member of the entry; a struct would only repeat Entry"
+    )]
     fn linked(
         &self,
         record: &DialogueRecord,
@@ -330,7 +378,11 @@ impl Engine {
         let seq = view.find(&of)?.ok_or(CommandError::UnknownEntry(of))?;
         let stored = view.entry(seq)?.ok_or(CommandError::UnknownEntry(of))?;
         let signed = stored.signed()?;
-        Ok(Target { dialogue: stored.dialogue, author: signed.entry.author.clone(), marking: signed.entry.marking })
+        Ok(Target {
+            dialogue: stored.dialogue,
+            author: signed.entry.author.clone(),
+            marking: signed.entry.marking,
+        })
     }
 
     fn own_target(&self, view: &dyn View, of: EntryId) -> Result<Target, CommandError> {
@@ -343,7 +395,10 @@ impl Engine {
         if target.author == *self.did() { Err(CommandError::OwnEntry(of)) } else { Ok(target) }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is a member of the entry; a struct would only repeat Entry")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a member of the entry; a struct would only repeat Entry"
+    )]
     fn change(
         &self,
         dialogue: DialogueId,
@@ -358,17 +413,29 @@ impl Engine {
         let state = record.current().ok_or(CommandError::UnknownDialogue(dialogue))?;
         let parties: BTreeSet<Did> = parties.into_iter().collect();
         self.must_know(&parties)?;
-        if record.memberships.iter().any(|m| m.membership.replaces == Some(state.entry) && m.assents.contains(self.did())) {
+        if record
+            .memberships
+            .iter()
+            .any(|m| m.membership.replaces == Some(state.entry) && m.assents.contains(self.did()))
+        {
             return Err(CommandError::AlreadySpoken(state.entry));
         }
         let title = if title.is_empty() { state.membership.title.clone() } else { title };
-        let membership = Membership { title, parties: parties.into_iter().collect(), cap, replaces: Some(state.entry) };
+        let membership =
+            Membership { title, parties: parties.into_iter().collect(), cap, replaces: Some(state.entry) };
         let marking = cap.min(state.membership.cap).min(Marking::Green);
         self.in_dialogue(dialogue, desk, marking, Body::Membership(membership), nonce, now)
     }
 
     /// Assent or refusal: allowed to everyone concerned, also before the dialogue is open.
-    fn voice(&self, of: EntryId, desk: String, body: Body, nonce: [u8; 16], now: Timestamp) -> Result<Entry, CommandError> {
+    fn voice(
+        &self,
+        of: EntryId,
+        desk: String,
+        body: Body,
+        nonce: [u8; 16],
+        now: Timestamp,
+    ) -> Result<Entry, CommandError> {
         let record = self
             .membership_index
             .get(&of)
@@ -392,7 +459,8 @@ impl Engine {
         }
         // A new party stands under the membership it is asked to join, the others under the one
         // that is in force.
-        let under = record.current().filter(|m| m.membership.parties.contains(self.did())).unwrap_or(proposal);
+        let under =
+            record.current().filter(|m| m.membership.parties.contains(self.did())).unwrap_or(proposal);
         Ok(self.linked(record, under, desk, under.membership.cap.min(Marking::Green), body, nonce, now))
     }
 

@@ -140,7 +140,7 @@ impl Engine {
         let grown = peer.record.knows_log != self.log_number || peer.record.knows_size < self.log.size();
         let has_news = grown
             || peer.cosigned.is_some()
-            || !peer.wanted.is_empty()
+            || peer.has_wanted()
             || !peer.challenges.is_empty()
             || !peer.owed_answers.is_empty()
             || !self.gossip_for(did).is_empty();
@@ -190,7 +190,8 @@ impl Engine {
         let doubled = config.retry_first_ms.saturating_mul(1 << peer.attempts.min(20).saturating_sub(1));
         let wait = doubled.min(config.retry_max_ms);
         // Jitter of up to a quarter, from what differs between nodes and attempts.
-        let spread = token.rotate_right(16) ^ did.as_str().bytes().fold(0, |a: u64, b| a.rotate_left(5) ^ u64::from(b));
+        let spread = token.rotate_right(16)
+            ^ did.as_str().bytes().fold(0, |a: u64, b| a.rotate_left(5) ^ u64::from(b));
         let quarter = u64::try_from(wait / 4).unwrap_or(0);
         let jitter = i64::try_from(spread % (quarter + 1)).unwrap_or(0);
         peer.next_attempt = now.plus_millis(wait + jitter);
@@ -226,7 +227,11 @@ impl Engine {
         let waiting = view.queued(did, peer.record.settled_through, 4096, usize::MAX)?;
         let expired = waiting.len();
         for entry in &waiting {
-            self.changes.push(Change::Delivered { peer: did.clone(), seq: entry.seq, delivery: Delivery::Expired });
+            self.changes.push(Change::Delivered {
+                peer: did.clone(),
+                seq: entry.seq,
+                delivery: Delivery::Expired,
+            });
         }
         if let (Some(peer), Some(last)) = (self.peers.get_mut(did), waiting.last()) {
             peer.backlog = peer.backlog.saturating_sub(expired as u64);
@@ -237,7 +242,10 @@ impl Engine {
                 time: now,
                 code: "delivery-expired".into(),
                 peer: Some(did.clone()),
-                detail: format!("{expired} entries up to position {} were given up; the peer can still ask for them", last.seq),
+                detail: format!(
+                    "{expired} entries up to position {} were given up; the peer can still ask for them",
+                    last.seq
+                ),
                 evidence: Vec::new(),
             });
         }
@@ -306,7 +314,12 @@ impl Engine {
         if peer.backlog == 0 {
             return Ok(false);
         }
-        let waiting = view.queued(did, peer.record.settled_through, self.config.batch_entries.saturating_mul(2), usize::MAX)?;
+        let waiting = view.queued(
+            did,
+            peer.record.settled_through,
+            self.config.batch_entries.saturating_mul(2),
+            usize::MAX,
+        )?;
         let settled: std::collections::BTreeSet<Seq> = self
             .changes
             .iter()
@@ -319,7 +332,9 @@ impl Engine {
     }
 
     fn refused(&mut self, did: &Did, items: &BTreeMap<EntryId, Seq>, refusal: EntryRefusal, now: Timestamp) {
-        let by_line = || items.values().copied().collect::<std::collections::BTreeSet<_>>().into_iter().nth(refusal.line);
+        let by_line = || {
+            items.values().copied().collect::<std::collections::BTreeSet<_>>().into_iter().nth(refusal.line)
+        };
         let seq = refusal.entry.and_then(|id| items.get(&id).copied()).or_else(by_line);
         let Some(seq) = seq else { return };
         if refusal.code.may_pass_later() {
@@ -371,7 +386,10 @@ impl Engine {
             }
         }
         let already = |engine: &Self, seq: Seq| {
-            engine.changes.iter().any(|c| matches!(c, Change::Delivered { peer, seq: s, .. } if peer == did && *s == seq))
+            engine
+                .changes
+                .iter()
+                .any(|c| matches!(c, Change::Delivered { peer, seq: s, .. } if peer == did && *s == seq))
         };
         // In the usual case this is the only receipt of the call and nothing was settled before.
         let any_before = self.changes.iter().any(|c| matches!(c, Change::Delivered { .. }));

@@ -14,8 +14,6 @@ mod brief;
 mod command;
 mod deliver;
 mod membership;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,8 +32,10 @@ pub use deliver::{PeerStatus, Plan, PushPlan};
 
 use crate::entry::{DialogueId, EntryId};
 use crate::ledger::{
-    Alarm, Change, DialogueRecord, LogNumber, OwnRecord, PeerRecord, Seq, Snapshot, Standing, StoreError, View,
+    Alarm, Change, DialogueRecord, LogNumber, OwnRecord, PeerRecord, Seq, Snapshot, Standing, StoreError,
+    View,
 };
+use crate::limits;
 use crate::wire::KeyDirectory;
 
 /// Times and sizes that an operator may set.
@@ -143,12 +143,35 @@ pub(crate) struct Peer {
     pub(crate) last_exchange: Timestamp,
     pub(crate) compare_due: Timestamp,
     pub(crate) cosigned: Option<String>,
-    pub(crate) wanted: BTreeSet<EntryId>,
+    /// Entries to ask it for, and how often that was done.
+    pub(crate) wanted: BTreeMap<EntryId, u32>,
     pub(crate) gossiped: BTreeMap<Did, u64>,
     /// Checkpoints of this peer's log that a third party was shown, by size.
     pub(crate) challenges: BTreeMap<u64, (Hash, String)>,
     /// Sizes of our log that this peer asks us to prove.
     pub(crate) owed_answers: BTreeSet<u64>,
+}
+
+/// How often an entry is asked for before it is only asked for when heads are compared.
+const WANTED_ASKED_MAX: u32 = 4;
+
+impl Peer {
+    /// Entries to ask this peer for now.
+    fn ask_for_wanted(&mut self, all: bool) -> Vec<EntryId> {
+        self.wanted
+            .iter_mut()
+            .filter(|(_, asked)| all || **asked < WANTED_ASKED_MAX)
+            .take(limits::FETCH_IDS_MAX)
+            .map(|(id, asked)| {
+                *asked = asked.saturating_add(1);
+                *id
+            })
+            .collect()
+    }
+
+    fn has_wanted(&self) -> bool {
+        self.wanted.values().any(|asked| *asked < WANTED_ASKED_MAX)
+    }
 }
 
 /// The decisions of one node.
@@ -302,7 +325,7 @@ impl Engine {
             last_exchange: Timestamp::MIN,
             compare_due: now,
             cosigned: None,
-            wanted: BTreeSet::new(),
+            wanted: BTreeMap::new(),
             gossiped: BTreeMap::new(),
             challenges: BTreeMap::new(),
             owed_answers: BTreeSet::new(),
@@ -318,7 +341,7 @@ impl Engine {
         }
         for (missing, source) in &record.missing {
             if let Some(peer) = self.peers.get_mut(source) {
-                peer.wanted.insert(*missing);
+                peer.wanted.insert(*missing, 0);
             }
         }
         self.dialogues.insert(record.id, record);
@@ -340,8 +363,12 @@ impl Engine {
     }
 
     /// The state of this node's log.
-    pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint { origin: self.own.latest().log_origin.clone(), size: self.log.size(), root: self.log.root() }
+    ///
+    /// # Errors
+    /// When the origin in this node's card cannot stand in a checkpoint.
+    pub fn checkpoint(&self) -> Result<Checkpoint, EngineError> {
+        Checkpoint::new(&self.own.latest().log_origin, self.log.size(), self.log.root())
+            .map_err(|e| EngineError::Making { what: "a checkpoint", why: e.to_string() })
     }
 
     /// The log this node writes to, and its right edge.
@@ -415,7 +442,10 @@ impl Engine {
     pub fn add_peer(&mut self, identity: Identity, now: Timestamp) -> Result<(), EngineError> {
         let did = identity.did().clone();
         if did == *self.did() {
-            return Err(EngineError::Peer { did, problem: "is this node itself; a node is no peer of its own" });
+            return Err(EngineError::Peer {
+                did,
+                problem: "is this node itself; a node is no peer of its own",
+            });
         }
         if let Some(peer) = self.peers.get_mut(&did) {
             let mut known = Identity::clone(&peer.identity);
@@ -519,14 +549,19 @@ impl Engine {
     }
 
     fn peer_mut(&mut self, did: &Did) -> Result<&mut Peer, EngineError> {
-        self.peers
-            .get_mut(did)
-            .ok_or_else(|| EngineError::Peer { did: did.clone(), problem: "is no peer of this node; add its invitation" })
+        self.peers.get_mut(did).ok_or_else(|| EngineError::Peer {
+            did: did.clone(),
+            problem: "is no peer of this node; add its invitation",
+        })
     }
 
     fn append_leaf(&mut self, data: &str) -> u64 {
         let appended = self.log.append(merkle::leaf_hash(data.as_bytes()));
-        self.changes.push(Change::Leaf { log: self.log_number, index: appended.index, data: data.to_owned() });
+        self.changes.push(Change::Leaf {
+            log: self.log_number,
+            index: appended.index,
+            data: data.to_owned(),
+        });
         for full in appended.full_tiles {
             self.changes.push(Change::Tile {
                 log: self.log_number,
@@ -562,7 +597,12 @@ impl Engine {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn attachment_stored(&mut self, view: &dyn View, sha256: Hash, authors: &[Did]) -> Result<(), EngineError> {
+    pub fn attachment_stored(
+        &mut self,
+        view: &dyn View,
+        sha256: Hash,
+        authors: &[Did],
+    ) -> Result<(), EngineError> {
         let leaf = match view.attachment(&sha256)? {
             Some(leaf) => leaf,
             None => {
