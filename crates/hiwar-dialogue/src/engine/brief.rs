@@ -224,7 +224,8 @@ impl Engine {
         Ok(news)
     }
 
-    fn learn_cards(&mut self, did: &Did, cards: &[SignedCard], now: Timestamp) {
+    /// Takes over newer cards of a peer; a card that contradicts a held one ends trust in it.
+    pub fn learn_cards(&mut self, did: &Did, cards: &[SignedCard], now: Timestamp) {
         let Some(peer) = self.peers.get_mut(did) else { return };
         let mut identity = Identity::clone(&peer.identity);
         let mut grown = false;

@@ -627,6 +627,16 @@ impl Engine {
         Ok(merkle::consistency_proof_from(&reader, from, to)?)
     }
 
+    /// One tile of this node's log.
+    ///
+    /// # Errors
+    /// When the log has not reached it.
+    pub fn tile(&self, view: &dyn View, tile: TileIndex) -> Result<Vec<Hash>, EngineError> {
+        let stored = StoredTiles { view, log: self.log_number, changes: &self.changes };
+        let reader = TailReader { tail: &self.log, stored: &stored };
+        Ok(reader.read_tile(tile)?.into_owned())
+    }
+
     /// An inclusion proof of a leaf in this node's log at `size`.
     ///
     /// # Errors

@@ -1,0 +1,196 @@
+//! A node's configuration: `hiwar.toml` in its folder.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use hiwar_dialogue::engine::EngineConfig;
+use hiwar_trust::did::Did;
+use serde::{Deserialize, Serialize};
+
+/// The file's name.
+pub const CONFIG_FILE: &str = "hiwar.toml";
+
+/// A node's configuration. Times are in milliseconds, sizes in bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The participant this node speaks for.
+    pub did: Did,
+    /// Its name, for people.
+    pub name: String,
+    /// Where peers connect; absent for a node that accepts no connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// Where desks and operators connect. Keep it on the loopback interface.
+    pub api_listen: SocketAddr,
+    /// How the peers' listener is secured.
+    #[serde(default)]
+    pub tls: Tls,
+    /// The desks of this participant.
+    pub desks: Vec<String>,
+    /// How delivery behaves.
+    #[serde(default)]
+    pub delivery: DeliveryConfig,
+    /// What is logged: an `EnvFilter` directive such as `info` or `hiwar=debug`.
+    #[serde(default = "standard_log")]
+    pub log: String,
+}
+
+/// How the peers' listener is secured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Tls {
+    /// TLS with the certificate made by `init`; peers pin its key through the card.
+    #[default]
+    Pinned,
+    /// TLS with a certificate from an authority.
+    Files {
+        /// PEM file with the chain.
+        certificate: PathBuf,
+        /// PEM file with the private key.
+        key: PathBuf,
+    },
+    /// No TLS: only for a listener on the loopback interface behind a proxy that does TLS.
+    BehindProxy,
+}
+
+/// How delivery behaves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeliveryConfig {
+    /// Most entries in one batch (at most 512).
+    pub batch_entries: usize,
+    /// About the most bytes in one batch (at most 8 MiB less one entry).
+    pub batch_bytes: usize,
+    /// Wait after the first failed attempt.
+    pub retry_first_ms: i64,
+    /// Longest wait between attempts.
+    pub retry_max_ms: i64,
+    /// A peer unreachable this long raises an alarm.
+    pub unreachable_alarm_ms: i64,
+    /// A peer unreachable this long is given up.
+    pub give_up_ms: i64,
+    /// How long a grown log may wait for its witnesses.
+    pub witness_ms: i64,
+    /// How often newest entries are compared with each peer.
+    pub compare_ms: i64,
+    /// How long one fetch waits at a peer when this node accepts no connection.
+    pub long_poll_ms: u64,
+}
+
+impl Default for DeliveryConfig {
+    fn default() -> Self {
+        let engine = EngineConfig::standard();
+        Self {
+            batch_entries: engine.batch_entries,
+            batch_bytes: engine.batch_bytes,
+            retry_first_ms: engine.retry_first_ms,
+            retry_max_ms: engine.retry_max_ms,
+            unreachable_alarm_ms: engine.unreachable_alarm_ms,
+            give_up_ms: engine.give_up_ms,
+            witness_ms: engine.witness_ms,
+            compare_ms: engine.compare_ms,
+            long_poll_ms: 25_000,
+        }
+    }
+}
+
+fn standard_log() -> String {
+    "info".into()
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{path} cannot be read: {error}; is this a node's folder? `hiwar init` makes one")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// It is wrong.
+    #[error("{path}: {problem}")]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and field.
+        problem: String,
+    },
+    /// It cannot be written.
+    #[error("{path} cannot be written: {error}")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+impl Config {
+    /// Reads the configuration of the node in `dir`.
+    ///
+    /// # Errors
+    /// When it is absent or wrong; the message names file, line and field.
+    pub fn read(dir: &Path) -> Result<Self, ConfigError> {
+        let path = dir.join(CONFIG_FILE);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|e| ConfigError::Wrong { path: path.clone(), problem: e.to_string().trim_end().to_owned() })?;
+        config.check().map_err(|problem| ConfigError::Wrong { path, problem })?;
+        Ok(config)
+    }
+
+    /// The configuration as text.
+    ///
+    /// # Errors
+    /// When it cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string_pretty(self)
+    }
+
+    /// Whether this node accepts no connection from peers.
+    pub fn outbound_only(&self) -> bool {
+        self.listen.is_none()
+    }
+
+    /// The engine's part of it.
+    pub fn engine(&self) -> EngineConfig {
+        EngineConfig {
+            batch_entries: self.delivery.batch_entries,
+            batch_bytes: self.delivery.batch_bytes,
+            retry_first_ms: self.delivery.retry_first_ms,
+            retry_max_ms: self.delivery.retry_max_ms,
+            unreachable_alarm_ms: self.delivery.unreachable_alarm_ms,
+            give_up_ms: self.delivery.give_up_ms,
+            witness_ms: self.delivery.witness_ms,
+            compare_ms: self.delivery.compare_ms,
+            ..EngineConfig::standard()
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        use hiwar_dialogue::limits::{BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, ENTRY_BYTES_MAX};
+        if self.tls == Tls::BehindProxy && self.listen.is_some_and(|l| !l.ip().is_loopback()) {
+            return Err("listen: without TLS a node may only listen on the loopback interface; set tls.mode to \"pinned\" or listen on 127.0.0.1".into());
+        }
+        if self.desks.is_empty() || self.desks.iter().any(|d| d.trim().is_empty()) {
+            return Err("desks: name at least one desk, such as desks = [\"export-control\"]".into());
+        }
+        let d = &self.delivery;
+        if d.batch_entries == 0 || d.batch_entries > BATCH_ENTRIES_MAX {
+            return Err(format!("delivery.batch_entries: it must be 1 to {BATCH_ENTRIES_MAX}"));
+        }
+        if d.batch_bytes == 0 || d.batch_bytes > BATCH_BYTES_MAX - 4 * ENTRY_BYTES_MAX {
+            return Err(format!("delivery.batch_bytes: it must be 1 to {}", BATCH_BYTES_MAX - 4 * ENTRY_BYTES_MAX));
+        }
+        let times = [d.retry_first_ms, d.retry_max_ms, d.unreachable_alarm_ms, d.give_up_ms, d.witness_ms, d.compare_ms];
+        if times.iter().any(|t| *t <= 0) {
+            return Err("delivery: every time must be above 0 ms".into());
+        }
+        Ok(())
+    }
+}
