@@ -287,6 +287,11 @@ impl KeyDirectory {
         self.identities.insert(identity.did().clone(), identity);
     }
 
+    /// Everyone known.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Identity>> {
+        self.identities.values()
+    }
+
     /// The keys of a participant.
     pub fn get(&self, did: &Did) -> Option<&Arc<Identity>> {
         self.identities.get(did)

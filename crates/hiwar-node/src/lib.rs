@@ -1,1 +1,24 @@
-//! The running node: sockets, tasks, clock, peers' wire protocol and the desks' local API
+//! The running node: the only crate with sockets, tasks, a clock and randomness.
+//!
+//! `http edges → command → decide (engine) → commit (state, log and outbox in one transaction) →
+//! deliver → observe`. [`writer`] decides and commits, [`deliver`] sends, `peer_server` and `api`
+//! are the ways in, [`peer_client`] is the only way out.
+
+pub mod api;
+mod attachments;
+mod backup;
+pub mod clock;
+pub mod config;
+mod deliver;
+pub mod desks;
+pub mod folder;
+mod listen;
+pub mod metrics;
+pub mod node;
+pub mod peer_client;
+pub mod peer_server;
+mod public;
+mod rotation;
+pub mod session;
+pub mod tls;
+pub mod writer;

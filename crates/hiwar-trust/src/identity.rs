@@ -403,6 +403,11 @@ impl Identity {
         }
     }
 
+    /// Name of the node key in the newest card.
+    pub fn latest_node_key_id(&self) -> KeyId {
+        self.latest().node_key.id()
+    }
+
     /// Every node key this participant ever named, newest first.
     pub fn node_keys(&self) -> impl Iterator<Item = &PublicKey> {
         self.node_keys.iter().rev()

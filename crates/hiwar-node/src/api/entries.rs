@@ -1,0 +1,234 @@
+//! Making entries, and looking one up with its proofs.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use hiwar_dialogue::engine::{Command, Draft};
+use hiwar_dialogue::entry::{Attachment, DialogueId, EntryId, Texts, Words};
+use hiwar_dialogue::ledger::StoredEntry;
+use hiwar_dialogue::marking::Marking;
+use hiwar_trust::did::Did;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{ApiError, By, acting_desk};
+use crate::clock::random;
+use crate::desks::Caller;
+use crate::node::Shared;
+use crate::writer::{Carried, Made};
+
+/// Most lines in one bulk request.
+pub const BULK_LINES_MAX: usize = 512;
+
+/// What a desk wants done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Action {
+    /// The desk that acts; the token's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desk: Option<String>,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
+pub enum What {
+    /// Open a dialogue.
+    Open {
+        /// What it is about, by language.
+        title: Texts,
+        /// The other parties.
+        with: Vec<Did>,
+        /// The arrangement it stands under.
+        arrangement: String,
+        /// The most restricted marking allowed.
+        cap: Marking,
+    },
+    /// Say something.
+    Say {
+        /// The dialogue.
+        dialogue: DialogueId,
+        /// The marking.
+        marking: Marking,
+        /// The words.
+        #[serde(flatten)]
+        words: Words,
+        /// Files, stored before.
+        #[serde(default)]
+        attachments: Vec<Attachment>,
+    },
+    /// Put an own entry right.
+    Correct {
+        /// The entry.
+        of: EntryId,
+        /// The words.
+        #[serde(flatten)]
+        words: Words,
+    },
+    /// Take an own entry back.
+    Withdraw {
+        /// The entry.
+        of: EntryId,
+        /// The words.
+        #[serde(flatten)]
+        words: Words,
+    },
+    /// Contradict another party's entry.
+    Dispute {
+        /// The entry.
+        of: EntryId,
+        /// The words.
+        #[serde(flatten)]
+        words: Words,
+    },
+    /// Take note of another party's entry.
+    Ack {
+        /// The entry.
+        of: EntryId,
+        /// The words.
+        #[serde(flatten)]
+        words: Words,
+    },
+    /// Propose another membership.
+    Members {
+        /// The dialogue.
+        dialogue: DialogueId,
+        /// All parties from then on.
+        parties: Vec<Did>,
+        /// The cap from then on.
+        cap: Marking,
+        /// The title from then on.
+        #[serde(default)]
+        title: Texts,
+    },
+    /// Assent to a membership.
+    Assent {
+        /// The membership's entry.
+        of: EntryId,
+    },
+    /// Decline a membership.
+    Refuse {
+        /// The membership's entry.
+        of: EntryId,
+        /// The words.
+        #[serde(flatten)]
+        words: Words,
+    },
+}
+
+impl From<What> for Command {
+    fn from(what: What) -> Self {
+        match what {
+            What::Open { title, with, arrangement, cap } => Self::Open { title, with, arrangement, cap },
+            What::Say { dialogue, marking, words, attachments } => Self::Say { dialogue, marking, words, attachments },
+            What::Correct { of, words } => Self::Correct { of, words },
+            What::Withdraw { of, words } => Self::Withdraw { of, words },
+            What::Dispute { of, words } => Self::Dispute { of, words },
+            What::Ack { of, words } => Self::Acknowledge { of, words },
+            What::Members { dialogue, parties, cap, title } => Self::ChangeMembership { dialogue, parties, cap, title },
+            What::Assent { of } => Self::Assent { of },
+            What::Refuse { of, words } => Self::Refuse { of, words },
+        }
+    }
+}
+
+fn draft(shared: &Shared, caller: &Caller, action: Action) -> Result<Draft, ApiError> {
+    let desk = acting_desk(shared, caller, action.desk.as_deref())?;
+    Ok(Draft { desk, command: action.what.into(), nonce: random().map_err(ApiError::internal)? })
+}
+
+fn made(made: &Made) -> Value {
+    json!({ "entry": made.entry, "seq": made.seq, "time": made.time })
+}
+
+/// Carries out one action; answers when it is durable.
+pub(super) async fn act(shared: &Shared, caller: &Caller, action: Action) -> Result<Made, ApiError> {
+    let draft = draft(shared, caller, action)?;
+    let Carried { made, refused } = shared.writer.commands(vec![draft]).await?;
+    match (made.first(), refused) {
+        (Some(made), _) => Ok(*made),
+        (None, Some(error)) => Err(error.into()),
+        (None, None) => Err(ApiError::internal("nothing was made")),
+    }
+}
+
+/// `POST /api/v1/entries`
+pub(super) async fn one(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
+    let action: Action = serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    Ok(Json(made(&act(&shared, &caller, action).await?)))
+}
+
+/// `POST /api/v1/entries/bulk`: one action a line, carried out in order up to the first that is
+/// refused, made durable together.
+pub(super) async fn bulk(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
+    let mut drafts = Vec::new();
+    for (index, line) in body.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
+        if drafts.len() >= BULK_LINES_MAX {
+            return Err(ApiError::bad_request(format!("more than {BULK_LINES_MAX} lines; send the rest in another request")));
+        }
+        let action: Action =
+            serde_json::from_slice(line).map_err(|e| ApiError::bad_request(format!("line {}: {e}", index + 1)))?;
+        drafts.push(draft(&shared, &caller, action)?);
+    }
+    let Carried { made: entries, refused } = shared.writer.commands(drafts).await?;
+    let line = entries.len() + 1;
+    let mut answer = json!({ "made": entries.iter().map(made).collect::<Vec<_>>() });
+    if let (Some(error), Some(object)) = (refused, answer.as_object_mut()) {
+        object.insert("refused".into(), json!({ "line": line, "code": error.code(), "detail": error.to_string() }));
+    }
+    Ok(Json(answer))
+}
+
+/// `GET /api/v1/entries/{id}`: the entry, its leaf, and what became of it at every peer.
+pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+    use hiwar_dialogue::ledger::View as _;
+    let id = EntryId(id.parse().map_err(ApiError::bad_request)?);
+    let found = shared
+        .read(move |reader| {
+            let Some(seq) = reader.find(&id)? else { return Ok(None) };
+            let Some(stored) = reader.entry(seq)? else { return Ok(None) };
+            let deliveries = reader.deliveries(seq)?;
+            let mut receipts = Vec::new();
+            for (peer, direction, number) in reader.receipts_of(seq)? {
+                if let Some((_, receipt)) = reader.receipt(number)? {
+                    receipts.push(json!({
+                        "peer": peer, "direction": direction, "time": receipt.receipt.time, "note": receipt.note,
+                    }));
+                }
+            }
+            Ok(Some((stored, deliveries, receipts)))
+        })
+        .await?;
+    let Some((stored, deliveries, receipts)) = found else {
+        return Err(ApiError::not_found(format!("there is no entry {id} on this node")));
+    };
+    let mut value = entry_json(&stored)?;
+    if let Some(object) = value.as_object_mut() {
+        let deliveries: Vec<Value> = deliveries.into_iter().map(|(peer, d)| json!({ "peer": peer, "delivery": d })).collect();
+        object.insert("deliveries".into(), json!(deliveries));
+        object.insert("receipts".into(), json!(receipts));
+    }
+    Ok(Json(value))
+}
+
+/// An entry as the API shows it: its content with the identifier put in, and where it stands.
+pub(super) fn entry_json(stored: &StoredEntry) -> Result<Value, ApiError> {
+    let mut content: Value = serde_json::from_slice(&stored.content).map_err(ApiError::internal)?;
+    if let Some(object) = content.as_object_mut() {
+        object.insert("id".into(), json!(stored.id));
+    }
+    Ok(json!({
+        "seq": stored.seq,
+        "entry": content,
+        "key": stored.key,
+        "signature": stored.signature,
+        "log": stored.log,
+        "leaf": stored.leaf,
+        "via": stored.via,
+        "received": stored.received,
+    }))
+}

@@ -1,0 +1,199 @@
+//! The local API for desks and operators: JSON over HTTP on the loopback interface, with a token.
+//!
+//! `GET /api/v1/openapi.json` describes it; `openapi.json` beside this file is that document, and
+//! a test holds it against the routes below.
+
+mod dialogues;
+mod entries;
+mod files;
+mod operations;
+mod peers;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Extension, Router};
+use hiwar_dialogue::engine::{CommandError, EngineError};
+use hiwar_dialogue::ledger::StoreError;
+use serde_json::json;
+
+use crate::desks::Caller;
+use crate::node::Shared;
+use crate::writer::WriterError;
+
+/// The document that describes the API (OpenAPI 3.1).
+pub const OPENAPI: &str = include_str!("openapi.json");
+/// Largest JSON body.
+const JSON_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Why a request to the local API was not served.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: String,
+    detail: String,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, code: &str, detail: impl ToString) -> Self {
+        Self { status, code: code.to_owned(), detail: detail.to_string() }
+    }
+
+    pub(crate) fn bad_request(detail: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+    }
+
+    pub(crate) fn not_found(detail: impl ToString) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", detail)
+    }
+
+    pub(crate) fn internal(detail: impl ToString) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = json!({ "error": { "code": self.code, "detail": self.detail } });
+        (self.status, axum::Json(body)).into_response()
+    }
+}
+
+impl From<CommandError> for ApiError {
+    fn from(error: CommandError) -> Self {
+        let status = match &error {
+            CommandError::UnknownDialogue(_) | CommandError::UnknownEntry(_) => StatusCode::NOT_FOUND,
+            CommandError::Entry(_) | CommandError::MissingFile(_) | CommandError::NoMembership(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            CommandError::Engine(EngineError::Store(StoreError::Full(_))) => StatusCode::INSUFFICIENT_STORAGE,
+            CommandError::Engine(EngineError::Halted(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            CommandError::Engine(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.code(), &error)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let (status, code) = match &error {
+            StoreError::Full(_) => (StatusCode::INSUFFICIENT_STORAGE, "disk-full"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+        };
+        Self::new(status, code, &error)
+    }
+}
+
+impl From<WriterError> for ApiError {
+    fn from(error: WriterError) -> Self {
+        match error {
+            WriterError::Store(error) | WriterError::Engine(EngineError::Store(error)) => error.into(),
+            WriterError::Stopped => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error),
+            WriterError::Engine(EngineError::Halted(reason)) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "halted", reason)
+            }
+            WriterError::Engine(error @ EngineError::Peer { .. }) => Self::new(StatusCode::CONFLICT, "peer", error),
+            WriterError::Engine(error @ EngineError::Identity(_)) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "identity", error),
+            WriterError::Engine(error) => Self::internal(error),
+        }
+    }
+}
+
+/// The routes of the local API.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let guarded = Router::new()
+        .route("/api/v1/dialogues", get(dialogues::list).post(dialogues::open))
+        .route("/api/v1/dialogues/{id}", get(dialogues::show))
+        .route("/api/v1/dialogues/{id}/entries", get(dialogues::entries))
+        .route("/api/v1/dialogues/{id}/dossier", get(dialogues::dossier))
+        .route("/api/v1/entries", post(entries::one))
+        .route("/api/v1/entries/bulk", post(entries::bulk))
+        .route("/api/v1/entries/{id}", get(entries::show))
+        .route("/api/v1/attachments", put(files::store))
+        .route("/api/v1/attachments/{sha256}", get(files::load))
+        .route("/api/v1/peers", get(peers::list).post(peers::add))
+        .route("/api/v1/peers/{did}/retire", post(peers::retire))
+        .route("/api/v1/peers/{did}/trust", post(peers::trust))
+        .route("/api/v1/invitation", get(peers::invitation))
+        .route("/api/v1/status", get(operations::status))
+        .route("/api/v1/alarms", get(operations::alarms))
+        .route("/api/v1/desks/{desk}/tokens", post(operations::new_token).delete(operations::revoke_tokens))
+        .route("/api/v1/keys/rotate", post(operations::rotate))
+        .route("/api/v1/backup", post(operations::backup))
+        .layer(axum::extract::DefaultBodyLimit::max(JSON_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(shared.clone(), must_bear_token));
+    Router::new()
+        .merge(guarded)
+        .route("/api/v1/openapi.json", get(openapi))
+        .route("/healthz", get(operations::healthy))
+        .route("/readyz", get(operations::ready))
+        .route("/metrics", get(operations::metrics))
+        .fallback(unknown)
+        .with_state(shared)
+}
+
+async fn unknown() -> ApiError {
+    ApiError::not_found("there is no such address; GET /api/v1/openapi.json lists those there are")
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+async fn must_bear_token(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
+    let token = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.strip_prefix("Bearer "));
+    match token.and_then(|t| shared.desks.caller(t)) {
+        Some(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        None => ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "no-token",
+            "send the header `Authorization: Bearer TOKEN`; the operator's token is in the file api.token of the node's folder",
+        )
+        .into_response(),
+    }
+}
+
+/// The desk a caller acts as: its own, or for the operator the one it names.
+pub(crate) fn acting_desk(shared: &Shared, caller: &Caller, asked: Option<&str>) -> Result<String, ApiError> {
+    let forbidden = |detail: String| ApiError::new(StatusCode::FORBIDDEN, "wrong-desk", detail);
+    let names = shared.desks.names();
+    match (caller, asked) {
+        (Caller::Desk(own), Some(other)) if own != other => {
+            Err(forbidden(format!("this token acts as the desk {own:?}, not as {other:?}")))
+        }
+        (Caller::Desk(own), _) => Ok(own.clone()),
+        (Caller::Operator, Some(desk)) if names.iter().any(|n| n == desk) => Ok(desk.to_owned()),
+        (Caller::Operator, Some(desk)) => {
+            Err(forbidden(format!("there is no desk {desk:?}; this node's desks are {}", names.join(", "))))
+        }
+        (Caller::Operator, None) => {
+            names.first().cloned().ok_or_else(|| forbidden("this node has no desk".into()))
+        }
+    }
+}
+
+pub(crate) fn must_be_operator(caller: &Caller) -> Result<(), ApiError> {
+    match caller {
+        Caller::Operator => Ok(()),
+        Caller::Desk(desk) => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "operator-only",
+            format!("the desk {desk:?} may not do this; it needs the operator's token"),
+        )),
+    }
+}
+
+/// Who asks, as an extractor.
+pub(crate) type By = Extension<Caller>;

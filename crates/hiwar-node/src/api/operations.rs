@@ -1,0 +1,159 @@
+//! For operators: state, alarms, health, figures, tokens, keys, backups.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hiwar_trust::time::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{ApiError, By, must_be_operator};
+use crate::metrics::PeerLabel;
+use crate::node::Shared;
+use crate::rotation::{self, Revocation};
+
+/// How long the writer may take to answer before the node is not ready.
+const READY_LIMIT: Duration = Duration::from_secs(2);
+
+/// `GET /api/v1/status`
+pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
+    let counts = shared.read(hiwar_store::SqliteReader::counts).await?;
+    let (checkpoint, halted, dialogues, peers) = shared
+        .writer
+        .query(|engine, _| {
+            let checkpoint = engine.checkpoint().map(|c| json!({ "origin": c.origin(), "size": c.size(), "root": c.root() }));
+            (checkpoint.ok(), engine.halted().map(ToOwned::to_owned), engine.dialogues().count(), engine.peers().count())
+        })
+        .await?;
+    let identity = shared.identity();
+    Ok(Json(json!({
+        "did": shared.did,
+        "name": identity.latest().name,
+        "version": env!("CARGO_PKG_VERSION"),
+        "log": checkpoint,
+        "halted": halted,
+        "entries": counts.entries,
+        "queued": counts.queued,
+        "alarms": counts.alarms,
+        "dialogues": dialogues,
+        "peers": peers,
+        "desks": shared.desks.names(),
+    })))
+}
+
+/// Which alarms.
+#[derive(Debug, Deserialize)]
+pub(super) struct AlarmPage {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/alarms`
+pub(super) async fn alarms(State(shared): State<Arc<Shared>>, Query(page): Query<AlarmPage>) -> Result<Json<Value>, ApiError> {
+    let limit = page.limit.unwrap_or(100).clamp(1, 1000);
+    let alarms = shared.read(move |reader| reader.alarms(page.after, limit)).await?;
+    let alarms: Vec<Value> = alarms.into_iter().map(|(number, alarm)| json!({ "number": number, "alarm": alarm })).collect();
+    Ok(Json(json!({ "alarms": alarms })))
+}
+
+/// `GET /healthz`: the process lives and its tasks run.
+pub(super) async fn healthy() -> &'static str {
+    "alive\n"
+}
+
+/// `GET /readyz`: the writer answers, its last commit was kept, and the node has not halted.
+pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    let answered = tokio::time::timeout(READY_LIMIT, shared.writer.query(|_, _| ())).await;
+    let state = shared.writer.state();
+    let problem = if !matches!(answered, Ok(Ok(()))) {
+        Some("the writer does not answer")
+    } else if !state.healthy.load(Ordering::Acquire) {
+        Some("the last commit failed; see the log and the free disk space")
+    } else if state.halted.load(Ordering::Acquire) {
+        Some("the node has halted: its store is older than what it signed; see the alarms")
+    } else {
+        None
+    };
+    match problem {
+        None => (StatusCode::OK, "ready\n").into_response(),
+        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {problem}\n")).into_response(),
+    }
+}
+
+/// `GET /metrics` (OpenMetrics 1.0)
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
+    let statuses = shared.writer.query(|engine, _| engine.peer_statuses()).await?;
+    for status in statuses {
+        let label = PeerLabel { peer: status.record.did.to_string() };
+        shared.metrics.backlog.get_or_create(&label).set(i64::try_from(status.backlog).unwrap_or(i64::MAX));
+        if let Some(skew) = status.record.clock_skew_ms {
+            shared.metrics.clock_skew_ms.get_or_create(&label).set(skew);
+        }
+    }
+    let leaves = shared.writer.state().log_size.load(Ordering::Acquire);
+    shared.metrics.log_leaves.set(i64::try_from(leaves).unwrap_or(i64::MAX));
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, media_type)], shared.metrics.text()).into_response())
+}
+
+/// `POST /api/v1/desks/{desk}/tokens`
+pub(super) async fn new_token(State(shared): State<Arc<Shared>>, caller: By, Path(desk): Path<String>) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    if !shared.desks.names().contains(&desk) {
+        return Err(ApiError::not_found(format!("there is no desk {desk:?}; name it in hiwar.toml first")));
+    }
+    let token = shared.desks.new_token(&desk).map_err(ApiError::internal)?;
+    Ok(Json(json!({ "desk": desk, "token": token })))
+}
+
+/// `DELETE /api/v1/desks/{desk}/tokens`
+pub(super) async fn revoke_tokens(State(shared): State<Arc<Shared>>, caller: By, Path(desk): Path<String>) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let gone = shared.desks.revoke_tokens(&desk).map_err(ApiError::internal)?;
+    Ok(Json(json!({ "desk": desk, "revoked": gone })))
+}
+
+/// Whether the old key is to be revoked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Rotating {
+    revoke_since: Option<Timestamp>,
+    reason: Option<String>,
+}
+
+/// `POST /api/v1/keys/rotate`
+pub(super) async fn rotate(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let asked: Rotating = if body.is_empty() {
+        Rotating::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?
+    };
+    let revocation = asked
+        .revoke_since
+        .map(|since| Revocation { since, reason: asked.reason.unwrap_or_else(|| "not stated".into()) });
+    let card = rotation::rotate(&shared, revocation).await.map_err(ApiError::internal)?;
+    Ok(Json(json!({ "sequence": card.sequence, "organisation_key": card.organisation_key })))
+}
+
+/// Where a backup goes.
+#[derive(Debug, Deserialize)]
+struct BackingUp {
+    to: PathBuf,
+}
+
+/// `POST /api/v1/backup`: copies the running node's store and files to a new folder on its machine.
+pub(super) async fn backup(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let asked: BackingUp = serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let report = crate::backup::take(&shared, asked.to).await.map_err(ApiError::internal)?;
+    Ok(Json(report))
+}

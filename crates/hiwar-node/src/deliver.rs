@@ -1,0 +1,182 @@
+//! Delivery: one task per peer that sends what the engine plans, and one task that fetches from
+//! peers when this node accepts no connection.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hiwar_dialogue::engine::Plan;
+use hiwar_dialogue::wire;
+use hiwar_trust::did::Did;
+use hiwar_trust::identity::DeliveryMode;
+use tokio::task::JoinHandle;
+
+use crate::attachments;
+use crate::metrics::PeerLabel;
+use crate::node::Shared;
+use crate::peer_client::{Answer, ClientError, PREFIX, PeerLink};
+use crate::peer_server::{FetchRequest, TOKEN, take_batch};
+use crate::writer::WriterError;
+
+/// Longest sleep of a delivery task without looking again.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// Wait after a fetch failed.
+const FETCH_RETRY: Duration = Duration::from_secs(2);
+
+/// Keeps one delivery task running for every peer.
+pub(crate) async fn supervise(shared: Arc<Shared>) {
+    let mut directories = shared.writer.directory_changes();
+    let mut tasks: BTreeMap<Did, JoinHandle<()>> = BTreeMap::new();
+    loop {
+        let directory = directories.borrow_and_update().clone();
+        for identity in directory.all().filter(|i| *i.did() != shared.did) {
+            let did = identity.did().clone();
+            if tasks.get(&did).is_none_or(JoinHandle::is_finished) {
+                tasks.insert(did.clone(), tokio::spawn(deliver_to(shared.clone(), did.clone())));
+                if shared.config.outbound_only() {
+                    tokio::spawn(fetch_from(shared.clone(), did));
+                }
+            }
+        }
+        tokio::select! {
+            changed = directories.changed() => if changed.is_err() { break },
+            () = shared.stopping.cancelled() => break,
+        }
+    }
+    for task in tasks.into_values() {
+        task.abort();
+    }
+}
+
+fn link(shared: &Shared, did: &Did) -> Option<PeerLink> {
+    let peer = shared.writer.directory().get(did)?.clone();
+    Some(PeerLink::new(shared.identity(), shared.keys().node, peer))
+}
+
+fn refresh(shared: &Shared, link: &mut PeerLink) {
+    if let Some(peer) = shared.writer.directory().get(link.peer().did()) {
+        link.renew(shared.identity(), shared.keys().node, peer.clone());
+    }
+}
+
+async fn deliver_to(shared: Arc<Shared>, did: Did) {
+    let Some(mut link) = link(&shared, &did) else { return };
+    let mut commits = shared.writer.commits();
+    let label = PeerLabel { peer: did.to_string() };
+    loop {
+        refresh(&shared, &mut link);
+        commits.mark_unchanged();
+        if link.peer().latest().delivery == DeliveryMode::Pull {
+            // It fetches; there is nothing to send until its card says otherwise.
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => continue,
+                () = shared.stopping.cancelled() => return,
+            }
+        }
+        let wake = match shared.writer.plan(did.clone()).await {
+            Ok(Plan::Push(push)) => {
+                shared.metrics.batches_sent.get_or_create(&label).inc();
+                match send(&shared, &mut link, &did, push.token, push.body).await {
+                    Ok(()) => continue,
+                    Err(DeliveryError::Stopped) => return,
+                    Err(DeliveryError::Client(error)) => {
+                        tracing::info!(peer = %did, %error, "delivery failed");
+                        shared.metrics.batches_failed.get_or_create(&label).inc();
+                        if shared.writer.failed(did.clone(), push.token).await.is_err() {
+                            return;
+                        }
+                        continue;
+                    }
+                }
+            }
+            Ok(Plan::Wait(Some(at))) => shared.instant_of(at),
+            Ok(Plan::Wait(None)) => tokio::time::Instant::now() + LOOK_AGAIN,
+            Err(WriterError::Stopped) => return,
+            Err(error) => {
+                tracing::error!(peer = %did, %error, "no plan could be made");
+                tokio::time::Instant::now() + FETCH_RETRY
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(wake.min(tokio::time::Instant::now() + LOOK_AGAIN)) => {}
+            changed = commits.changed() => if changed.is_err() { return },
+            () = shared.stopping.cancelled() => return,
+        }
+    }
+}
+
+enum DeliveryError {
+    Client(ClientError),
+    Stopped,
+}
+
+async fn send(shared: &Shared, link: &mut PeerLink, did: &Did, token: u64, body: Vec<u8>) -> Result<(), DeliveryError> {
+    let answer =
+        link.post(&format!("{PREFIX}/batch"), body, Duration::ZERO).await.map_err(DeliveryError::Client)?;
+    let issuer = link.peer().clone();
+    let verified = tokio::task::spawn_blocking(move || wire::verify_reply(&answer.body, &issuer))
+        .await
+        .map_err(|_| DeliveryError::Stopped)?;
+    let verified = verified.map_err(|e| {
+        DeliveryError::Client(ClientError::Forged { did: did.clone(), problem: e.to_string() })
+    })?;
+    match shared.writer.settle(did.clone(), token, verified).await {
+        Ok(()) => Ok(()),
+        Err(WriterError::Stopped) => Err(DeliveryError::Stopped),
+        Err(error) => {
+            tracing::warn!(peer = %did, %error, "a reply could not be taken");
+            Err(DeliveryError::Client(ClientError::Making(error.to_string())))
+        }
+    }
+}
+
+/// Fetches from a peer for as long as this node runs: waits there for something, takes it, and
+/// brings the reply with the next fetch.
+async fn fetch_from(shared: Arc<Shared>, did: Did) {
+    let Some(mut link) = link(&shared, &did) else { return };
+    let mut pending: Option<(String, Vec<u8>)> = None;
+    loop {
+        refresh(&shared, &mut link);
+        let fetched = tokio::select! {
+            fetched = fetch_once(&shared, &mut link, &mut pending) => fetched,
+            () = shared.stopping.cancelled() => return,
+        };
+        if let Err(problem) = fetched {
+            tracing::info!(peer = %did, %problem, "fetch failed");
+            tokio::select! {
+                () = tokio::time::sleep(FETCH_RETRY) => {}
+                () = shared.stopping.cancelled() => return,
+            }
+        }
+    }
+}
+
+async fn fetch_once(
+    shared: &Arc<Shared>,
+    link: &mut PeerLink,
+    pending: &mut Option<(String, Vec<u8>)>,
+) -> Result<(), String> {
+    let did = link.peer().did().clone();
+    let wait_ms = shared.config.delivery.long_poll_ms;
+    let (token, reply) = match pending.as_ref() {
+        Some((token, reply)) => {
+            let text = String::from_utf8(reply.clone()).map_err(|e| e.to_string())?;
+            (Some(token.clone()), Some(serde_json::value::RawValue::from_string(text).map_err(|e| e.to_string())?))
+        }
+        None => (None, None),
+    };
+    let request = FetchRequest { wait_ms, token, reply };
+    let body = serde_json::to_vec(&request).map_err(|e| e.to_string())?;
+    let answered = link.post(&format!("{PREFIX}/fetch"), body, Duration::from_millis(wait_ms)).await;
+    // Whatever became of it, a reply is not brought twice; the peer plans the batch again.
+    *pending = None;
+    let Answer { status, headers, body } = answered.map_err(|e| e.to_string())?;
+    attachments::give_wanted(shared, link, &headers).await;
+    if status == 204 {
+        return Ok(());
+    }
+    let token = headers.get(TOKEN).and_then(|v| v.to_str().ok()).ok_or("the batch has no token")?.to_owned();
+    let reply = take_batch(shared, &did, body).await.map_err(|refusal| format!("{refusal:?}"))?;
+    *pending = Some((token, serde_json::to_vec(&reply).map_err(|e| e.to_string())?));
+    Ok(())
+}

@@ -1,0 +1,310 @@
+//! A node's folder: key files, certificate, token; how it is made and read.
+//!
+//! Secrets are readable by their owner only. A key file that others may read is refused, because
+//! whoever could read it may have copied it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hiwar_dialogue::engine::{Engine, EngineError, Keys};
+use hiwar_dialogue::ledger::{Store as _, StoreError};
+use hiwar_store::SqliteStore;
+use hiwar_trust::did::Did;
+use hiwar_trust::identity::{CARD_TYPE, Card, DeliveryMode, SignedCard};
+use hiwar_trust::key::{KeyHolder as _, SoftwareKey};
+use hiwar_trust::keyfile::{self, KeyFileError};
+use zeroize::Zeroizing;
+
+use crate::clock::{NoEntropy, now, random};
+use crate::config::{CONFIG_FILE, Config, DeliveryConfig, Tls};
+use crate::tls::{self, TlsError};
+
+/// The organisation key: signs entries and cards.
+pub const ORGANISATION_KEY: &str = "keys/organisation.key";
+/// A new organisation key that is about to take over.
+pub const NEXT_ORGANISATION_KEY: &str = "keys/organisation.key.next";
+/// The node key: signs requests, receipts and checkpoints.
+pub const NODE_KEY: &str = "keys/node.key";
+/// The recovery key; belongs in a safe, not on the node.
+pub const RECOVERY_KEY: &str = "keys/recovery.key";
+/// The certificate made by `init`.
+pub const CERTIFICATE: &str = "keys/tls.crt";
+/// Its private key.
+pub const CERTIFICATE_KEY: &str = "keys/tls.key";
+/// The operator's token for the local API.
+pub const API_TOKEN: &str = "api.token";
+
+/// What is wrong with a node's folder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// There is something already.
+    #[error("{0} is not empty; choose another folder, a node is never made over an old one")]
+    NotEmpty(PathBuf),
+    /// A file cannot be read or written.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A secret can be read by others.
+    #[error("{path} can be read by others (mode {mode:o}); run `chmod 600 {path}`, and replace the key if anybody may have copied it")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A key file is wrong.
+    #[error("{path}: {error}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: KeyFileError,
+    },
+    /// The first card cannot be made.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The store cannot be made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] NoEntropy),
+    /// The configuration cannot be written.
+    #[error("the configuration cannot be written: {0}")]
+    Config(String),
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + '_ {
+    |error| FolderError::Io { path: path.to_owned(), error }
+}
+
+/// Writes a file that only its owner may read, durably and all or nothing.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+    let part = path.with_extension("part");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part)
+        .map_err(io(&part))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io(&part))?;
+    fs::rename(&part, path).map_err(io(path))?;
+    sync_parent(path)
+}
+
+fn sync_parent(path: &Path) -> Result<(), FolderError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    File::open(parent).and_then(|d| d.sync_all()).map_err(io(parent))
+}
+
+/// Reads a secret, refusing one that others may read.
+///
+/// # Errors
+/// When it is absent or exposed.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, FolderError> {
+    let mode = fs::metadata(path).map_err(io(path))?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(FolderError::Exposed { path: path.to_owned(), mode });
+    }
+    Ok(Zeroizing::new(fs::read_to_string(path).map_err(io(path))?))
+}
+
+/// Reads a key file.
+///
+/// # Errors
+/// When it is absent, exposed, locked or no Ed25519 key.
+pub fn read_key(path: &Path, passphrase: Option<&[u8]>) -> Result<SoftwareKey, FolderError> {
+    let pem = read_secret(path)?;
+    keyfile::decode(&pem, passphrase).map_err(|error| FolderError::Key { path: path.to_owned(), error })
+}
+
+/// Writes a key file.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_key(path: &Path, key: &SoftwareKey, passphrase: Option<&[u8]>) -> Result<(), FolderError> {
+    let pem = keyfile::encode(key, passphrase, &random()?)
+        .map_err(|error| FolderError::Key { path: path.to_owned(), error })?;
+    write_secret(path, pem.as_bytes())
+}
+
+/// A new key from the operating system's randomness.
+///
+/// # Errors
+/// When there is none.
+pub fn new_key() -> Result<SoftwareKey, FolderError> {
+    let seed = Zeroizing::new(random::<32>()?);
+    Ok(SoftwareKey::from_seed(&seed))
+}
+
+/// The keys of the node in `dir`. A rotation that was cut off after its card became durable is
+/// brought to its end.
+///
+/// # Errors
+/// When a key file is absent, exposed, locked or wrong.
+pub fn read_keys(dir: &Path, passphrase: Option<&[u8]>) -> Result<Keys, FolderError> {
+    let next = dir.join(NEXT_ORGANISATION_KEY);
+    if next.exists() {
+        let key = read_key(&next, passphrase)?;
+        let reader = hiwar_store::SqliteReader::open(dir)?;
+        let newest = reader.own()?.and_then(|own| own.cards.last().map(|c| c.card.organisation_key.clone()));
+        if newest.as_ref() == Some(key.public_key()) {
+            retire_key(dir)?;
+        } else {
+            fs::remove_file(&next).map_err(io(&next))?;
+        }
+    }
+    Ok(Keys {
+        organisation: Arc::new(read_key(&dir.join(ORGANISATION_KEY), passphrase)?),
+        node: Arc::new(read_key(&dir.join(NODE_KEY), passphrase)?),
+    })
+}
+
+/// Puts the next organisation key in the place of the old one; the old one is kept beside it.
+///
+/// # Errors
+/// When a file cannot be renamed.
+pub fn retire_key(dir: &Path) -> Result<(), FolderError> {
+    let (current, next) = (dir.join(ORGANISATION_KEY), dir.join(NEXT_ORGANISATION_KEY));
+    let retired = dir.join(format!("keys/organisation.key.retired-{}", now().as_seconds()));
+    fs::rename(&current, &retired).map_err(io(&current))?;
+    fs::rename(&next, &current).map_err(io(&next))?;
+    sync_parent(&current)
+}
+
+/// The certificate and key of the peers' listener, as PEM.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn read_certificate(dir: &Path, mode: &Tls) -> Result<(String, Zeroizing<String>), FolderError> {
+    let (certificate, key) = match mode {
+        Tls::Files { certificate, key } => (dir.join(certificate), dir.join(key)),
+        Tls::Pinned | Tls::BehindProxy => (dir.join(CERTIFICATE), dir.join(CERTIFICATE_KEY)),
+    };
+    Ok((fs::read_to_string(&certificate).map_err(io(&certificate))?, read_secret(&key)?))
+}
+
+/// What a new node is to be.
+#[derive(Clone, Debug)]
+pub struct NewNode {
+    /// The participant.
+    pub did: Did,
+    /// Its name, for people.
+    pub name: String,
+    /// Where peers connect; absent for a node that accepts no connection.
+    pub listen: Option<SocketAddr>,
+    /// The address peers are told; made from `listen` when absent.
+    pub public_url: Option<String>,
+    /// Where desks connect.
+    pub api_listen: SocketAddr,
+    /// Its desks.
+    pub desks: Vec<String>,
+    /// How the peers' listener is secured.
+    pub tls: Tls,
+}
+
+/// Makes a node's folder: keys, certificate, configuration, token and store.
+///
+/// # Errors
+/// When the folder is not empty or something cannot be written. A folder that this call made is
+/// removed again then.
+pub fn make(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCard, FolderError> {
+    let existed = dir.exists();
+    if existed && fs::read_dir(dir).map_err(io(dir))?.next().is_some() {
+        return Err(FolderError::NotEmpty(dir.to_owned()));
+    }
+    let made = fill(dir, new, passphrase);
+    if made.is_err() && !existed {
+        // What is wrong is reported by the error; that nothing half-made stays is best effort.
+        drop(fs::remove_dir_all(dir));
+    }
+    made
+}
+
+fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCard, FolderError> {
+    let keys_dir = dir.join("keys");
+    fs::create_dir_all(&keys_dir).map_err(io(&keys_dir))?;
+    for secret in [dir, &keys_dir] {
+        fs::set_permissions(secret, fs::Permissions::from_mode(0o700)).map_err(io(secret))?;
+    }
+    let (organisation, node, recovery) = (new_key()?, new_key()?, new_key()?);
+    write_key(&dir.join(ORGANISATION_KEY), &organisation, passphrase)?;
+    write_key(&dir.join(NODE_KEY), &node, passphrase)?;
+    write_key(&dir.join(RECOVERY_KEY), &recovery, passphrase)?;
+    let host = new.listen.map_or_else(|| "localhost".to_owned(), |l| l.ip().to_string());
+    let (certificate, certificate_key) = tls::new_certificate(&host)?;
+    let certificate_path = dir.join(CERTIFICATE);
+    fs::write(&certificate_path, &certificate).map_err(io(&certificate_path))?;
+    write_secret(&dir.join(CERTIFICATE_KEY), certificate_key.as_bytes())?;
+    write_secret(&dir.join(API_TOKEN), hex::encode(random::<32>()?).as_bytes())?;
+    let config = Config {
+        did: new.did.clone(),
+        name: new.name.clone(),
+        listen: new.listen,
+        api_listen: new.api_listen,
+        tls: new.tls.clone(),
+        desks: new.desks.clone(),
+        delivery: DeliveryConfig::default(),
+        log: "info".into(),
+    };
+    let text = config.to_toml().map_err(|e| FolderError::Config(e.to_string()))?;
+    let config_path = dir.join(CONFIG_FILE);
+    fs::write(&config_path, text).map_err(io(&config_path))?;
+    let card = first_card(new, &organisation, &node, &recovery, &certificate)?;
+    let mut store = SqliteStore::open(dir)?;
+    store.apply(&Engine::found(card.clone())?)?;
+    store.commit()?;
+    sync_parent(&config_path)?;
+    Ok(card)
+}
+
+fn first_card(
+    new: &NewNode,
+    organisation: &SoftwareKey,
+    node: &SoftwareKey,
+    recovery: &SoftwareKey,
+    certificate: &str,
+) -> Result<SignedCard, FolderError> {
+    let scheme = if new.tls == Tls::BehindProxy { "http" } else { "https" };
+    let made = new.listen.map(|l| format!("{scheme}://{l}"));
+    let endpoints: Vec<String> = new.public_url.clone().or(made).filter(|_| new.listen.is_some()).into_iter().collect();
+    let card = Card {
+        kind: CARD_TYPE.into(),
+        did: new.did.clone(),
+        name: new.name.clone(),
+        sequence: 0,
+        previous: None,
+        time: now(),
+        organisation_key: organisation.public_key().clone(),
+        node_key: node.public_key().clone(),
+        recovery_key: Some(recovery.public_key().clone()),
+        tls_key: if new.tls == Tls::Pinned { Some(tls::public_key_hash(certificate)?) } else { None },
+        delivery: if endpoints.is_empty() { DeliveryMode::Pull } else { DeliveryMode::Push },
+        endpoints,
+        log_origin: log_origin(&new.did, 1),
+        log_continues: None,
+        revoked: Vec::new(),
+    };
+    Ok(card.sign(&[organisation]).map_err(EngineError::from)?)
+}
+
+/// Origin line of a participant's n-th log.
+pub fn log_origin(did: &Did, number: u32) -> String {
+    format!("{did}/log/{number}")
+}

@@ -1,0 +1,277 @@
+//! A running node: its parts put together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use hiwar_dialogue::engine::Keys;
+use hiwar_store::attachments::AttachmentFolder;
+use hiwar_store::{SqliteReader, SqliteStore};
+use hiwar_trust::did::Did;
+use hiwar_trust::identity::Identity;
+use hiwar_trust::key::KeyId;
+use hiwar_trust::time::Timestamp;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::clock::now;
+use crate::config::{Config, ConfigError, Tls};
+use crate::desks::Desks;
+use crate::folder::{self, FolderError};
+use crate::metrics::Metrics;
+use crate::session::Sessions;
+use crate::writer::{Writer, WriterError};
+use crate::{api, attachments, deliver, listen, peer_server, tls};
+
+/// How long a stopping node lets requests finish.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
+/// Read-only connections kept open.
+const READERS_MAX: usize = 4;
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// Its configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file of its folder is wrong.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Its store is wrong.
+    #[error(transparent)]
+    Store(#[from] hiwar_dialogue::ledger::StoreError),
+    /// The writer cannot start.
+    #[error(transparent)]
+    Writer(#[from] WriterError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// A port cannot be used.
+    #[error("{what} cannot listen on {address}: {error}; is another node running, or is the port taken? set another in hiwar.toml")]
+    Listen {
+        /// Which listener.
+        what: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+/// What all tasks of a node share.
+pub(crate) struct Shared {
+    pub(crate) did: Did,
+    pub(crate) dir: PathBuf,
+    pub(crate) config: Config,
+    pub(crate) writer: Writer,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) sessions: Sessions,
+    pub(crate) folder: Arc<AttachmentFolder>,
+    pub(crate) desks: Desks,
+    pub(crate) stopping: CancellationToken,
+    /// Batches handed to fetching peers and not answered yet.
+    pub(crate) fetched: tokio::sync::Mutex<BTreeMap<Did, u64>>,
+    passphrase: Option<Zeroizing<Vec<u8>>>,
+    keys: RwLock<Keys>,
+    readers: Mutex<Vec<SqliteReader>>,
+}
+
+impl Shared {
+    /// This node's cards.
+    pub(crate) fn identity(&self) -> Arc<Identity> {
+        #[expect(clippy::expect_used, reason = "Engine::directory always holds the node's own identity")]
+        self.writer.directory().get(&self.did).cloned().expect("the directory holds this node")
+    }
+
+    /// What the key files are locked with.
+    pub(crate) fn passphrase(&self) -> Option<&[u8]> {
+        self.passphrase.as_ref().map(|p| p.as_slice())
+    }
+
+    /// The keys this node signs with.
+    pub(crate) fn keys(&self) -> Keys {
+        match self.keys.read() {
+            Ok(keys) => keys.clone(),
+            Err(poisoned) => poisoned.into_inner().clone(),
+        }
+    }
+
+    /// Goes on with other keys.
+    pub(crate) fn set_keys(&self, keys: Keys) {
+        match self.keys.write() {
+            Ok(mut held) => *held = keys,
+            Err(poisoned) => *poisoned.into_inner() = keys,
+        }
+    }
+
+    /// The peer whose newest card names this node key.
+    pub(crate) fn peer_by_node_key(&self, key: KeyId) -> Option<Arc<Identity>> {
+        let directory = self.writer.directory();
+        directory.all().find(|i| *i.did() != self.did && i.latest_node_key_id() == key).cloned()
+    }
+
+    /// When a point in time will be, for timers.
+    pub(crate) fn instant_of(&self, at: Timestamp) -> tokio::time::Instant {
+        let wait = u64::try_from(at.millis_since(now())).unwrap_or(0);
+        tokio::time::Instant::now() + Duration::from_millis(wait.min(86_400_000))
+    }
+
+    /// Runs a read on a connection of its own, apart from the writer.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&SqliteReader) -> Result<T, hiwar_dialogue::ledger::StoreError> + Send + 'static,
+    ) -> Result<T, hiwar_dialogue::ledger::StoreError> {
+        let shared = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let idle = shared.readers.lock().ok().and_then(|mut r| r.pop());
+            let reader = match idle {
+                Some(reader) => reader,
+                None => SqliteReader::open(&shared.dir)?,
+            };
+            let result = read(&reader);
+            if let Ok(mut readers) = shared.readers.lock()
+                && readers.len() < READERS_MAX
+            {
+                readers.push(reader);
+            }
+            result
+        })
+        .await
+        .map_err(|e| hiwar_dialogue::ledger::StoreError::Failed(e.to_string()))?
+    }
+}
+
+/// A running node.
+pub struct Node {
+    shared: Arc<Shared>,
+    peers_at: Option<SocketAddr>,
+    api_at: SocketAddr,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    writer_thread: std::thread::JoinHandle<()>,
+}
+
+impl Node {
+    /// Starts the node whose folder is `dir`.
+    ///
+    /// # Errors
+    /// When anything of it is missing, wrong or taken; nothing is left running then.
+    pub async fn start(dir: &Path, passphrase: Option<&[u8]>) -> Result<Self, NodeError> {
+        let config = Config::read(dir)?;
+        let keys = folder::read_keys(dir, passphrase)?;
+        let desks = Desks::read(dir, &config.desks)?;
+        let (peers_listener, api_listener) = bind(&config).await?;
+        let store = SqliteStore::open(dir)?;
+        let folder = Arc::new(AttachmentFolder::open(dir).map_err(|e| hiwar_dialogue::ledger::StoreError::Failed(e.to_string()))?);
+        let metrics = Arc::new(Metrics::new());
+        let (writer, writer_thread) = Writer::start(store, config.engine(), keys.clone(), metrics.clone())?;
+        let shared = Arc::new(Shared {
+            did: config.did.clone(),
+            dir: dir.to_owned(),
+            writer,
+            metrics,
+            sessions: Sessions::default(),
+            folder,
+            desks,
+            stopping: CancellationToken::new(),
+            fetched: tokio::sync::Mutex::default(),
+            passphrase: passphrase.map(|p| Zeroizing::new(p.to_vec())),
+            keys: RwLock::new(keys),
+            readers: Mutex::default(),
+            config,
+        });
+        let mut tasks = Vec::new();
+        let api_at = local(&api_listener)?;
+        tasks.push(serve_plain(shared.clone(), api_listener, api::router(shared.clone())));
+        let mut peers_at = None;
+        if let Some(listener) = peers_listener {
+            peers_at = Some(local(&listener)?);
+            tasks.push(serve_peers(&shared, listener)?);
+        }
+        tasks.push(tokio::spawn(deliver::supervise(shared.clone())));
+        tasks.push(tokio::spawn(attachments::fetch_wanted(shared.clone())));
+        Ok(Self { shared, peers_at, api_at, tasks, writer_thread })
+    }
+
+    /// The participant it speaks for.
+    pub fn did(&self) -> &Did {
+        &self.shared.did
+    }
+
+    /// Where peers connect.
+    pub fn peers_at(&self) -> Option<SocketAddr> {
+        self.peers_at
+    }
+
+    /// Where desks connect.
+    pub fn api_at(&self) -> SocketAddr {
+        self.api_at
+    }
+
+    /// Stops the node: requests under way may finish, what is decided is committed.
+    pub async fn stop(self) {
+        self.shared.stopping.cancel();
+        for task in self.tasks {
+            if tokio::time::timeout(STOP_LIMIT, task).await.is_err() {
+                tracing::warn!("a task did not stop in time");
+            }
+        }
+        drop(self.shared);
+        let thread = self.writer_thread;
+        let joined = tokio::task::spawn_blocking(move || thread.join());
+        if tokio::time::timeout(STOP_LIMIT, joined).await.is_err() {
+            tracing::warn!("the writer did not stop in time; nothing acknowledged is lost");
+        }
+    }
+}
+
+async fn bind(config: &Config) -> Result<(Option<TcpListener>, TcpListener), NodeError> {
+    let bind = async |what, address| {
+        TcpListener::bind(address).await.map_err(|error| NodeError::Listen { what, address, error })
+    };
+    let peers = match config.listen {
+        Some(address) => Some(bind("the peers' listener", address).await?),
+        None => None,
+    };
+    Ok((peers, bind("the desks' listener", config.api_listen).await?))
+}
+
+fn local(listener: &TcpListener) -> Result<SocketAddr, NodeError> {
+    listener.local_addr().map_err(|error| NodeError::Listen {
+        what: "a listener",
+        address: SocketAddr::from(([0, 0, 0, 0], 0)),
+        error,
+    })
+}
+
+fn serve_plain(shared: Arc<Shared>, listener: TcpListener, router: Router) -> tokio::task::JoinHandle<()> {
+    let stopping = shared.stopping.clone();
+    tokio::spawn(async move {
+        let served = axum::serve(listen::NoDelay(listener), router)
+            .with_graceful_shutdown(stopping.cancelled_owned())
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "a listener failed");
+        }
+    })
+}
+
+fn serve_peers(shared: &Arc<Shared>, listener: TcpListener) -> Result<tokio::task::JoinHandle<()>, NodeError> {
+    let router = peer_server::router(shared.clone());
+    if shared.config.tls == Tls::BehindProxy {
+        return Ok(serve_plain(shared.clone(), listener, router));
+    }
+    let (certificate, key) = folder::read_certificate(&shared.dir, &shared.config.tls)?;
+    let listener = listen::TlsListener::new(listener, tls::server(&certificate, &key)?)?;
+    let stopping = shared.stopping.clone();
+    Ok(tokio::spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the peers' listener failed");
+        }
+    }))
+}
