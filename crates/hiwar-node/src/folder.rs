@@ -304,6 +304,40 @@ fn first_card(
     Ok(card.sign(&[organisation]).map_err(EngineError::from)?)
 }
 
+/// Says that the store in `dir` was restored; the node declares it at its next start.
+const RESTORED_MARK: &str = "restored";
+
+/// Marks the store of a stopped node as restored: at its next start the node tells its peers and
+/// goes on in a new log.
+///
+/// # Errors
+/// When the mark cannot be written.
+pub fn mark_restored(dir: &Path) -> Result<(), FolderError> {
+    write_secret(&dir.join(RESTORED_MARK), b"the store was restored from a backup\n")
+}
+
+/// Whether the store is marked as restored.
+pub(crate) fn is_marked_restored(dir: &Path) -> bool {
+    dir.join(RESTORED_MARK).exists()
+}
+
+/// Takes the mark away, once the restore is declared.
+pub(crate) fn clear_restored(dir: &Path) -> Result<(), FolderError> {
+    let mark = dir.join(RESTORED_MARK);
+    fs::remove_file(&mark).map_err(io(&mark))?;
+    sync_parent(&mark)
+}
+
+/// Puts a backup in the place of a stopped node's store, which is set aside, and marks it as
+/// restored. Returns where the old store is.
+///
+/// # Errors
+/// When the node runs, or something cannot be copied; the old store is then still in place.
+pub fn restore(dir: &Path, backup: &Path) -> Result<Option<PathBuf>, FolderError> {
+    mark_restored(dir)?;
+    Ok(hiwar_store::backup::restore_in_place(backup, dir)?)
+}
+
 /// Origin line of a participant's n-th log.
 pub fn log_origin(did: &Did, number: u32) -> String {
     format!("{did}/log/{number}")

@@ -25,6 +25,7 @@ use crate::folder::{self, FolderError};
 use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::writer::{Writer, WriterError};
+use crate::rotation::{self, RotationError};
 use crate::{api, attachments, deliver, listen, peer_server, tls};
 
 /// How long a stopping node lets requests finish.
@@ -48,6 +49,9 @@ pub enum NodeError {
     /// The writer cannot start.
     #[error(transparent)]
     Writer(#[from] WriterError),
+    /// A restore could not be declared.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -184,6 +188,10 @@ impl Node {
             readers: Mutex::default(),
             config,
         });
+        if folder::is_marked_restored(dir) {
+            rotation::declare_restore(&shared).await?;
+            folder::clear_restored(dir)?;
+        }
         let mut tasks = Vec::new();
         let api_at = local(&api_listener)?;
         tasks.push(serve_plain(shared.clone(), api_listener, api::router(shared.clone())));

@@ -25,11 +25,15 @@ pub(crate) struct Revocation {
 
 /// Why keys could not be replaced; the old ones stay in force.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RotationError {
+#[non_exhaustive]
+pub enum RotationError {
+    /// A key file could not be written.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The card could not be kept.
     #[error(transparent)]
     Writer(#[from] WriterError),
+    /// The card could not be made.
     #[error(transparent)]
     Engine(#[from] EngineError),
 }

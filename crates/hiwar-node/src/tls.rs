@@ -29,6 +29,12 @@ pub fn new_certificate(host: &str) -> Result<(String, String), TlsError> {
     Ok((made.cert.pem(), made.signing_key.serialize_pem()))
 }
 
+/// Makes `ring` the process's TLS provider. Calling it again does no harm.
+pub fn install_provider() {
+    // An error only says that a provider is installed already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

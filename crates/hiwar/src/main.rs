@@ -1,1 +1,82 @@
-fn main() {}
+//! The `hiwar` command.
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 the
+//! command failed or a check did not hold, 2 the command line is wrong.
+
+mod api_client;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// See supply-chain trouble early, talk about it with proof, act on it together.
+#[derive(Debug, Parser)]
+#[command(name = "hiwar", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a node: keys, configuration, store; prints its invitation
+    Init(commands::init::Init),
+    /// Run a node until it is told to stop
+    Serve(commands::serve::Serve),
+    /// Print this node's invitation, to give to a new peer
+    Invitation(commands::peer::ShowInvitation),
+    /// Peers of a running node
+    #[command(subcommand)]
+    Peer(commands::peer::PeerCommand),
+    /// Dialogues on a running node
+    #[command(subcommand)]
+    Dialogue(commands::dialogue::DialogueCommand),
+    /// Files that prove what was said
+    #[command(subcommand)]
+    Dossier(commands::dossier::DossierCommand),
+    /// Verify a dossier offline: a verdict for every claim
+    Verify(commands::dossier::Verify),
+    /// A node's log
+    #[command(subcommand)]
+    Log(commands::log::LogCommand),
+    /// Backups
+    #[command(subcommand)]
+    Backup(commands::backup::BackupCommand),
+    /// Keys of a running node
+    #[command(subcommand)]
+    Key(commands::key::KeyCommand),
+    /// Tokens for desks
+    #[command(subcommand)]
+    Desk(commands::key::DeskCommand),
+    /// State of a running node
+    Status(commands::status::Status),
+    /// Alarms of a running node
+    Alarms(commands::status::Alarms),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Init(c) => c.run(),
+        Command::Serve(c) => c.run(),
+        Command::Invitation(c) => c.run(),
+        Command::Peer(c) => c.run(),
+        Command::Dialogue(c) => c.run(),
+        Command::Dossier(c) => c.run(),
+        Command::Verify(c) => c.run(),
+        Command::Log(c) => c.run(),
+        Command::Backup(c) => c.run(),
+        Command::Key(c) => c.run(),
+        Command::Desk(c) => c.run(),
+        Command::Status(c) => c.run(),
+        Command::Alarms(c) => c.run(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
