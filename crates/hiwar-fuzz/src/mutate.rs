@@ -99,6 +99,7 @@ const DICTIONARY: &[&[u8]] = &[
     b"-----END PRIVATE KEY-----\n",
     b"\n----\n",
     b"\"$serde_json::private::RawValue\":",
+    b"\"$serde_json::private::RawValue\":\"[1]\",",
     b"\"$serde_json::private::Number\":",
     b"\"type\":\"",
     b"\"data\":{",

@@ -5,6 +5,8 @@ use hiwar_dialogue::limits;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::key::KeyHolder as _;
 
+use serde_json::Value;
+
 use super::answered;
 use crate::sample;
 
@@ -18,11 +20,31 @@ pub fn entry(data: &[u8]) {
     let canonical = entry.canonical();
     let again = canonical.as_ref().map(|bytes| Entry::parse(bytes));
     assert_eq!(again, Ok(Ok(entry.clone())), "written and read differently");
+    let value = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+    let understood = canonical.as_ref().map(|bytes| value(bytes)).unwrap_or_default();
+    // The name is the JSON library's own affair; it reads other things into it than we do.
+    let own = data.windows(PRIVATE.len()).any(|window| window == PRIVATE);
+    assert!(own || is_part_of(&understood, &value(data)), "{understood} does not stand in the content");
     // What is left out are members this version does not know, never anything it adds.
     assert!(canonical.is_ok_and(|bytes| bytes.len() <= data.len()), "longer than what was read");
     for file in &entry.attachments {
         let plain = !file.name.contains(['/', '\\', '\0']) && file.name != ".." && file.name != ".";
         assert!(plain, "{:?} leaves its folder", file.name);
+    }
+}
+
+const PRIVATE: &[u8] = b"$serde_json::private::";
+
+/// Whether all that `part` says stands in `whole` as well, at the same place in the same form.
+fn is_part_of(part: &Value, whole: &Value) -> bool {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().all(|(name, member)| whole.get(name).is_some_and(|found| is_part_of(member, found)))
+        }
+        (Value::Array(part), Value::Array(whole)) => {
+            part.len() == whole.len() && part.iter().zip(whole).all(|(part, whole)| is_part_of(part, whole))
+        }
+        (part, whole) => part == whole,
     }
 }
 
@@ -36,6 +58,7 @@ pub fn envelope(data: &[u8]) {
     let read = SignedEntry::parse_envelope(data);
     answered(&read);
     let Ok(signed) = read else { return };
+    assert_eq!(data.first(), Some(&b'{'), "an envelope in another form");
     assert_eq!(signed.id, EntryId(Hash::of(&signed.content)));
     let mut written = Vec::new();
     signed.write_envelope(&mut written);

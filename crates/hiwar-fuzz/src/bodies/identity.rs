@@ -1,7 +1,8 @@
 //! Cards and chains of cards.
 
 use hiwar_trust::identity::{
-    CARD_BYTES_MAX, CHAIN_CARDS_MAX, Card, CardSignature, Identity, KeyStatus, SignedCard,
+    CARD_BYTES_MAX, CARD_SIGNATURES_MAX, CHAIN_CARDS_MAX, Card, CardSignature, Identity, KeyStatus,
+    RevokedKey, SignedCard,
 };
 use hiwar_trust::key::{KeyHolder as _, PublicKey, SoftwareKey};
 
@@ -89,7 +90,11 @@ fn check(identity: &Identity) {
         assert_eq!(&card.did, identity.did());
         let bytes = card.canonical().map(|bytes| bytes.len());
         assert!(bytes.as_ref().is_ok_and(|bytes| *bytes <= CARD_BYTES_MAX), "a card of {bytes:?} bytes");
-        assert!(signed.signatures.len() <= 4, "{} signatures are kept", signed.signatures.len());
+        assert!(
+            signed.signatures.len() <= CARD_SIGNATURES_MAX,
+            "{} signatures are kept",
+            signed.signatures.len()
+        );
         let (key, status) = identity.organisation_key(card.organisation_key.id());
         assert_eq!(key, Some(&card.organisation_key));
         assert_ne!(status, KeyStatus::Unknown);
@@ -112,7 +117,7 @@ fn check(identity: &Identity) {
 /// Valid chains.
 pub fn identity_seeds() -> Vec<Vec<u8>> {
     let chain = sample::chain(0);
-    (1..=chain.len())
+    let mut seeds: Vec<Vec<u8>> = (1..=chain.len())
         .map(|length| {
             let mut cards: Vec<SignedCard> = chain.iter().take(length).cloned().collect();
             for card in &mut cards {
@@ -122,5 +127,17 @@ pub fn identity_seeds() -> Vec<Vec<u8>> {
             }
             serde_json::to_vec(&cards).unwrap_or_default()
         })
-        .collect()
+        .collect();
+    // Near misses: a first card above the size limit, and one with too many signatures.
+    let first = chain.first().cloned();
+    let latest = chain.last().cloned();
+    for (count, copies) in [(20, 1), (1, 9)] {
+        let (Some(mut card), Some(latest)) = (first.clone(), latest.clone()) else { break };
+        let revoked =
+            latest.card.revoked.first().map(|r| RevokedKey { reason: "x".repeat(900), ..r.clone() });
+        card.card.revoked = revoked.into_iter().cycle().take(count).collect();
+        card.signatures = card.signatures.first().cloned().into_iter().cycle().take(copies).collect();
+        seeds.push(serde_json::to_vec(&[card]).unwrap_or_default());
+    }
+    seeds
 }

@@ -1,6 +1,7 @@
 //! Canonical JSON.
 
 use hiwar_trust::jcs::{self, DEPTH_MAX, JcsError, JsonLimits};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::answered;
@@ -16,7 +17,7 @@ pub fn jcs(data: &[u8]) {
         Ok(value) => {
             assert_eq!(jcs::to_vec(value).as_deref(), Ok(data), "accepted, but not canonical");
             assert!(parts_of(value) <= LIMITS.members_max, "more parts than were counted");
-            assert!(serde_json::from_slice::<Value>(data).is_ok(), "accepted, but not JSON");
+            assert!(serde_json::from_slice::<IgnoredAny>(data).is_ok(), "accepted, but not JSON");
         }
         Err(JcsError::NotJson { offset, .. } | JcsError::NotCanonical { offset, .. }) => {
             assert!(*offset <= data.len(), "it points behind the end");

@@ -1,6 +1,6 @@
 //! Names, digests, times and other short texts that have exactly one spelling.
 
-use std::fmt::{Debug, Display};
+use std::fmt::Display;
 use std::str::FromStr;
 
 use hiwar_dialogue::marking::Marking;
@@ -19,7 +19,7 @@ use crate::{join, parts, sample};
 fn one_spelling<T>(data: &[u8]) -> Option<T>
 where
     T: FromStr + Display,
-    T::Err: Debug + Display,
+    T::Err: Display,
 {
     let given = text(data)?;
     let read = given.parse::<T>();

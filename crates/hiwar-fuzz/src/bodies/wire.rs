@@ -21,7 +21,7 @@ pub fn batch(data: &[u8]) {
         match line {
             Ok(entry) => check_entry(entry),
             Err(refusal) => {
-                crate::outcome::report_text(&refusal.code);
+                crate::outcome::report_text(&refusal.code.as_str());
                 assert_eq!(refusal.line, number);
                 assert!(
                     refusal.detail.len() <= REFUSAL_BYTES_MAX,
