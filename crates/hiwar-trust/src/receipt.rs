@@ -229,7 +229,7 @@ impl SignedReceipt {
             .and_then(|t| t.split_once(' '))
             .and_then(|(n, r)| Some((decimal(n)?, base64_hash(r)?)))
             .ok_or(Malformed("line 6 must be `state SIZE ROOT`"))?;
-        if !next().is_empty() {
+        if lines.next().is_some() {
             return Err(Malformed("it has more than six lines"));
         }
         let issuer = parsed
