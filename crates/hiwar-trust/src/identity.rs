@@ -195,6 +195,12 @@ impl Card {
         Ok(Hash::of(&self.canonical()?))
     }
 
+    /// What people compare by voice before they trust this card: a digest of the participant's
+    /// identifier and the card's organisation key. It stays the same until the key changes.
+    pub fn fingerprint(&self) -> Hash {
+        Hash::of(format!("{}\n{}\n", self.did, self.organisation_key).as_bytes())
+    }
+
     /// Signs the card with each of `holders`.
     ///
     /// # Errors
@@ -442,7 +448,6 @@ impl Identity {
     /// What people compare by voice before they trust this participant: a digest of its
     /// identifier and its current organisation key.
     pub fn fingerprint(&self) -> Hash {
-        let latest = self.latest();
-        Hash::of(format!("{}\n{}\n", latest.did, latest.organisation_key).as_bytes())
+        self.latest().fingerprint()
     }
 }
