@@ -106,7 +106,7 @@ pub(super) async fn entries(
     let id = dialogue_id(&id)?;
     let known = record(&shared, id).await?;
     let limit = page.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let (stored, known_by) = shared
+    let (stored, mut known_by) = shared
         .read(move |reader| {
             let stored = reader.dialogue_entries(&id, page.after, limit)?;
             let mut known_by: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
