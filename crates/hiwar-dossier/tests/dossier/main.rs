@@ -1,0 +1,5 @@
+//! Dossiers of a small dialogue between three parties: what they prove, and what becomes of them
+//! when somebody changes them.
+
+mod verdicts;
+mod world;
