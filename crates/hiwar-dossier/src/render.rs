@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::claim::{Claim, Status, Subject, Verdict, plain};
+use crate::claim::{Claim, KnownBy, Status, Subject, Verdict, plain};
 
 /// Colours of a terminal (ECMA-48).
 struct Paint {
@@ -58,6 +58,11 @@ fn render(verdict: &Verdict, paint: &Paint, out: &mut String) -> std::fmt::Resul
         }
     }
     render_timeline(verdict, paint, out)?;
+    let alarms = verdict.claims.iter().filter(|c| matches!(c.subject, Subject::Alarm(_))).count();
+    if alarms > 0 {
+        let note = format!("The exporter's node raised {alarms} alarm(s) about parties; read them above.");
+        writeln!(out, "\n{}", paint.paint("33", &note))?;
+    }
     let counts = verdict.counts();
     let outcome = verdict.outcome();
     writeln!(out, "\n{} proved, {} failed, {} unproved", counts.proved, counts.failed, counts.unproved)?;
@@ -142,14 +147,14 @@ fn render_timeline(verdict: &Verdict, paint: &Paint, out: &mut String) -> std::f
     if verdict.entries.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}", paint.bold("Who knew what when"))?;
+    writeln!(out, "\n{}", paint.bold("Who is proved to have known what when"))?;
     for row in verdict.timeline() {
         let kind = row.kind.trim_start_matches("org.hiwar.").trim_end_matches(".v1");
         writeln!(out, "  {}  {}  {kind} by {}", row.time, row.id.0.short(), row.author)?;
         for known in &row.known {
             let how = match known.by {
-                crate::claim::KnownBy::Receipt => "receipt",
-                crate::claim::KnownBy::Cosignature => "cosigned the log",
+                KnownBy::Receipt => "held it, by its receipt",
+                KnownBy::Cosignature => "saw that it existed, by cosigning the log",
             };
             writeln!(out, "    {}  {} ({how}, {:+} ms)", known.time, known.party, known.delay_ms)?;
         }

@@ -119,14 +119,20 @@ pub(super) fn claims(collected: &Collected, book: &Book<'_>, anchors: &[Anchor])
             .any(|i| i.cards().iter().any(|signed| anchor.matches(&signed.card.fingerprint())));
         if !fits {
             let number = index + 1;
-            let why = format!(
-                "no party here ever had the fingerprint {anchor}; if it is the right one, a party here is not who it says it is"
-            );
+            let trouble = match collected.is_whole(Member::Identities) {
+                true => Trouble::Failed(format!(
+                    "no party here ever had the fingerprint {anchor}; if it is the right one, a party here is not who it says it is"
+                )),
+                false => Trouble::Unproved(
+                    "identities.json is not as it was exported".into(),
+                    "an undamaged copy of this dossier".into(),
+                ),
+            };
             claims.push(Claim::new(
                 format!("anchor:{number}"),
                 Subject::Container,
                 format!("The fingerprint number {number} that you gave belongs to a party of this dialogue"),
-                Err(Trouble::Failed(why)),
+                Err(trouble),
             ));
         }
     }

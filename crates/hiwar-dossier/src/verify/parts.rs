@@ -163,8 +163,7 @@ fn seal(collected: &Collected) -> Claim {
         None => outcome,
     };
     let exporter = collected.manifest.as_ref().map_or("the exporter", |m| m.exporter.as_str());
-    let statement =
-        format!("{exporter} sealed this dossier as it is, with everything in it and nothing else");
+    let statement = format!("{exporter} signed dossier.json and with it the digest of every other part");
     Claim::new("seal".into(), Subject::Container, statement, outcome)
         .at(collected.manifest.as_ref().map(|m| m.time))
         .seen_in("seal.txt")
