@@ -145,9 +145,11 @@ impl<R: Read> Reader<R> {
 
     fn skip_rest(&mut self) -> Result<(), ContainerError> {
         let mut buffer = [0_u8; 8192];
-        while self.left > 0 {
+        loop {
             match self.read(&mut buffer) {
+                Ok(0) => break,
                 Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.stopped(&error)),
             }
         }

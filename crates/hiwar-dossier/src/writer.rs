@@ -147,10 +147,13 @@ pub fn write_sealed<'a>(
     write_all(contents, attachments, Some(holder), out)
 }
 
+/// Writes the content of a member.
+type Body<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
+
 /// A member that is written twice: once to learn its size and digest, once to the file.
 struct Part<'a> {
     member: Member,
-    body: Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>,
+    body: Body<'a>,
 }
 
 fn write_all<'a>(

@@ -48,12 +48,17 @@ impl<'a> Book<'a> {
         let (damaged, replaced) = damaged(collected);
         let held: Vec<&Held> = collected.held().filter(|h| !replaced.contains(&h.line)).collect();
         let manifest = collected.manifest.as_ref();
+        // A dossier.json that names a dialogue of which nothing is here is wrong itself; the entries
+        // are then taken for what they say.
+        let named = manifest.map(|m| m.dialogue);
+        let entries_say = held.first().map(|h| h.dialogue);
+        let here = held.iter().any(|h| Some(h.dialogue) == named);
         Self {
             by_id: held.iter().map(|h| (h.id, *h)).collect(),
             damaged_ids: damaged.iter().map(|d| d.id).collect(),
             damaged,
             missing: manifest.map(|m| m.missing.iter().copied().collect()).unwrap_or_default(),
-            dialogue: manifest.map(|m| m.dialogue).or_else(|| held.first().map(|h| h.dialogue)),
+            dialogue: if here { named } else { entries_say.or(named) },
             held,
         }
     }

@@ -180,11 +180,8 @@ fn witness(
     let mut trouble = None;
     let mut take = |found: Option<Result<Witness, Trouble>>| match found {
         Some(Ok(witness)) => witnesses.push(witness),
-        Some(Err(found)) => {
-            if trouble.is_none() || matches!(found, Trouble::Failed(_)) {
-                trouble = Some(found);
-            }
-        }
+        Some(Err(found)) if trouble.is_none() || matches!(found, Trouble::Failed(_)) => trouble = Some(found),
+        Some(Err(_)) => {}
         None => {}
     };
     take(cosigned(main, party));

@@ -63,7 +63,6 @@ fn pinned(identity: &Identity, anchors: &[Anchor]) -> Result<(), Trouble> {
 fn everyone(collected: &Collected, book: &Book<'_>) -> BTreeSet<Did> {
     let mut everyone: BTreeSet<Did> =
         collected.identities.keys().chain(collected.broken.keys()).cloned().collect();
-    everyone.extend(collected.manifest.iter().map(|m| m.exporter.clone()));
     for held in &book.held {
         everyone.insert(held.author.clone());
         if let Body::Membership(membership) = &held.body {
