@@ -1,11 +1,14 @@
 //! Dialogues: opening, listing, reading, exporting.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use hiwar_dialogue::entry::{DialogueId, EntryId};
 use hiwar_dialogue::ledger::{DialogueRecord, Direction};
 use hiwar_dialogue::thread::thread;
@@ -14,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::entries::{Action, What, act, entry_json};
 use super::{ApiError, By};
+use crate::dossier::DossierError;
 use crate::node::Shared;
 
 /// Most entries on one page.
@@ -140,4 +144,39 @@ pub(super) async fn entries(
         items.push(value);
     }
     Ok(Json(json!({ "dialogue": known.id, "entries": items, "next": full.then_some(last) })))
+}
+
+/// What goes into a dossier.
+#[derive(Debug, Deserialize)]
+pub(super) struct Exporting {
+    /// Whether to include the attached files.
+    #[serde(default)]
+    files: bool,
+}
+
+/// `GET /api/v1/dialogues/{id}/dossier`: written while it is sent, so that its size does not matter.
+pub(super) async fn dossier(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Query(exporting): Query<Exporting>,
+) -> Result<Response, ApiError> {
+    let id = dialogue_id(&id)?;
+    let gathered = crate::dossier::gather(&shared, id).await.map_err(|error| match error {
+        DossierError::Unknown(_) => ApiError::not_found(error),
+        other => ApiError::internal(other),
+    })?;
+    let (writer, reader) = tokio::io::duplex(256 * 1024);
+    let node_key = shared.keys().node;
+    tokio::task::spawn_blocking(move || {
+        let mut out = std::io::BufWriter::new(tokio_util::io::SyncIoBridge::new(writer));
+        let files: Vec<_> = if exporting.files { gathered.files().collect() } else { Vec::new() };
+        let written = hiwar_dossier::write_sealed(&gathered.contents, files, &*node_key, &mut out);
+        // A reader that sees no end knows that the dossier is not complete.
+        if let Err(error) = written.map_err(|e| e.to_string()).and_then(|_| out.flush().map_err(|e| e.to_string())) {
+            tracing::warn!(%error, "a dossier could not be written");
+        }
+    });
+    let body = Body::from_stream(tokio_util::io::ReaderStream::new(reader));
+    let name = format!("attachment; filename=\"{}.dossier\"", id.0.short());
+    Ok(([(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)], body).into_response())
 }
