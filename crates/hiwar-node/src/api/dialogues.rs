@@ -146,6 +146,24 @@ pub(super) async fn entries(
     Ok(Json(json!({ "dialogue": known.id, "entries": items, "next": full.then_some(last) })))
 }
 
+/// Bytes of a dossier sent at one time.
+const PART_BYTES: usize = 64 * 1024;
+
+/// Hands what is written to the body of an answer.
+struct PartWriter(tokio::sync::mpsc::Sender<std::io::Result<Bytes>>);
+
+impl std::io::Write for PartWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let gone = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes))).map_err(gone)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// What goes into a dossier.
 #[derive(Debug, Deserialize)]
 pub(super) struct Exporting {
@@ -165,18 +183,21 @@ pub(super) async fn dossier(
         DossierError::Unknown(_) => ApiError::not_found(error),
         other => ApiError::internal(other),
     })?;
-    let (writer, reader) = tokio::io::duplex(256 * 1024);
+    let (parts, body) = tokio::sync::mpsc::channel(8);
     let node_key = shared.keys().node;
     tokio::task::spawn_blocking(move || {
-        let mut out = std::io::BufWriter::new(tokio_util::io::SyncIoBridge::new(writer));
+        let mut out = std::io::BufWriter::with_capacity(PART_BYTES, PartWriter(parts.clone()));
         let files: Vec<_> = if exporting.files { gathered.files().collect() } else { Vec::new() };
         let written = hiwar_dossier::write_sealed(&gathered.contents, files, &*node_key, &mut out);
-        // A reader that sees no end knows that the dossier is not complete.
-        if let Err(error) = written.map_err(|e| e.to_string()).and_then(|_| out.flush().map_err(|e| e.to_string())) {
+        let finished = written.map_err(|e| e.to_string()).and_then(|_| out.flush().map_err(|e| e.to_string()));
+        if let Err(error) = finished {
             tracing::warn!(%error, "a dossier could not be written");
+            // Breaks the answer off, so that the asker does not take a part for the whole.
+            drop(parts.blocking_send(Err(std::io::Error::other(error))));
         }
     });
-    let body = Body::from_stream(tokio_util::io::ReaderStream::new(reader));
+    let stream = futures_util::stream::unfold(body, async |mut body| body.recv().await.map(|part| (part, body)));
+    let body = Body::from_stream(stream);
     let name = format!("attachment; filename=\"{}.dossier\"", id.0.short());
     Ok(([(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)], body).into_response())
 }

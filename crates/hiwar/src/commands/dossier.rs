@@ -73,7 +73,7 @@ impl Verify {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let anchors = self.anchors.iter().map(|a| anchor(a)).collect::<anyhow::Result<Vec<_>>>()?;
         let file = std::fs::File::open(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
-        let verdict = hiwar_dossier::verify(std::io::BufReader::new(file), &anchors, &Limits::standard());
+        let verdict = hiwar_dossier::verify(std::io::BufReader::new(file), &anchors, &Limits::default());
         match self.format {
             Format::Json => print_json(&serde_json::to_value(&verdict)?)?,
             Format::Table => print(&hiwar_dossier::render_text(&verdict, std::io::stdout().is_terminal()))?,
@@ -86,7 +86,8 @@ fn anchor(given: &str) -> anyhow::Result<Anchor> {
     let path = std::path::Path::new(given);
     if path.is_file() {
         let bytes = std::fs::read(path)?;
-        return Ok(Anchor::from_invitation(&Invitation::parse(&bytes).with_context(|| given.to_owned())?));
+        let invitation = Invitation::parse(&bytes).with_context(|| given.to_owned())?;
+        return Ok(Anchor::from(invitation.fingerprint()));
     }
-    Anchor::from_words(given).with_context(|| format!("{given:?} is neither an invitation file nor a fingerprint of 12 words"))
+    given.parse::<Anchor>().with_context(|| format!("{given:?} is neither an invitation file nor a fingerprint of 12 words"))
 }
