@@ -11,7 +11,7 @@ use hiwar_trust::invitation::Invitation;
 
 use super::dialogue::dialogue_id;
 use super::{print, print_json};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on};
 
 /// Files that prove what was said
 #[derive(Debug, clap::Subcommand)]
