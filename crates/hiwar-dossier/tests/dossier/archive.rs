@@ -108,6 +108,21 @@ fn gzip_is_read_as_well() {
 }
 
 #[test]
+fn a_source_that_gives_one_byte_at_a_time_is_read_as_well() {
+    struct Slow(Cursor<Vec<u8>>);
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(1);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+    let world = World::new();
+    for bytes in [world.bytes(), gzip(&world.bytes())] {
+        assert!(verify(Slow(Cursor::new(bytes)), &world.anchors(), &Limits::default()).complete());
+    }
+}
+
+#[test]
 fn a_gzip_bomb_is_stopped_early() {
     let world = World::new();
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
