@@ -73,7 +73,7 @@ impl<R: Read> Read for Unpacked<R> {
             )));
         }
         let taken = self.decoder.get_ref().taken;
-        if self.out > self.ratio_from && self.out / self.ratio_max > taken {
+        if self.out > self.ratio_from && self.out / self.ratio_max.max(1) > taken {
             return Err(io::Error::other(format!(
                 "the gzip stream unpacks to more than {} times its size; it looks made to exhaust the reader",
                 self.ratio_max

@@ -7,6 +7,8 @@
 //! as a stream and returns a [`Verdict`]: a list of [`Claim`]s, each one sentence that is proved,
 //! failed, or not proved together with what would prove it.
 //!
+//! `FORMAT.md` beside this crate's sources describes the file and lists the claims.
+//!
 //! Nothing here knows of a store, a socket or a clock, and a hostile file can do no more than
 //! fail: it is never unpacked, sizes it declares are never believed, and everything it makes the
 //! reader remember is bounded by [`Limits`].

@@ -13,7 +13,7 @@ use tar::{EntryType, Header};
 use crate::world::{MOTIE, World, failed, show, unproved, words};
 
 /// The members of an archive.
-fn members(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn members(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut archive = tar::Archive::new(bytes);
     let entries = archive.entries().unwrap();
     entries
@@ -47,7 +47,7 @@ fn append(out: &mut Vec<u8>, header: &Header, content: &[u8]) {
     out.resize(out.len().next_multiple_of(512), 0);
 }
 
-fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, content) in members {
         append(&mut out, &header(name, content.len() as u64, EntryType::Regular), content);
