@@ -51,7 +51,12 @@ fn the_members_have_the_bytes_they_always_had() {
     let digests: Vec<(&str, &str)> = digests.iter().map(|(n, d)| (n.as_str(), d.as_str())).collect();
     assert_eq!(
         digests,
-        [("identities.json", "aea759cb"), ("entries.ndjson", "69c1434c"), ("log.json", "0215055b"), ("receipts.ndjson", "d72a5df7"),]
+        [
+            ("identities.json", "aea759cb"),
+            ("entries.ndjson", "69c1434c"),
+            ("log.json", "0215055b"),
+            ("receipts.ndjson", "d72a5df7"),
+        ]
     );
 }
 
