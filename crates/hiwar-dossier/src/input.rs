@@ -1,6 +1,6 @@
 //! The bytes of a dossier: as they are, or unpacked from gzip (RFC 1952) within hard bounds.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
 use flate2::bufread::GzDecoder;
 
@@ -9,15 +9,18 @@ use crate::verify::Limits;
 /// First bytes of a gzip stream.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// The input with its first bytes, which were looked at, before it.
+type Source<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
+
 /// A dossier's bytes, whatever they came in.
 pub(crate) enum Input<R: Read> {
-    Plain(BufReader<R>),
+    Plain(Source<R>),
     Gzip(Box<Unpacked<R>>),
 }
 
 /// Unpacks gzip and stops when it grows out of proportion.
 pub(crate) struct Unpacked<R: Read> {
-    decoder: GzDecoder<Counted<BufReader<R>>>,
+    decoder: GzDecoder<Counted<Source<R>>>,
     out: u64,
     bytes_max: u64,
     ratio_max: u64,
@@ -32,15 +35,11 @@ pub(crate) struct Counted<R> {
 
 impl<R: Read> Input<R> {
     /// Looks at the first bytes and chooses.
-    pub(crate) fn open(input: R, limits: &Limits) -> io::Result<Self> {
-        let mut input = BufReader::with_capacity(64 * 1024, input);
-        let gzip = loop {
-            match input.fill_buf() {
-                Ok(start) => break start.starts_with(&GZIP_MAGIC),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        };
+    pub(crate) fn open(mut input: R, limits: &Limits) -> io::Result<Self> {
+        let mut start = Vec::with_capacity(GZIP_MAGIC.len());
+        input.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
+        let gzip = start == GZIP_MAGIC;
+        let input = BufReader::with_capacity(64 * 1024, Cursor::new(start).chain(input));
         if !gzip {
             return Ok(Self::Plain(input));
         }
@@ -74,7 +73,7 @@ impl<R: Read> Read for Unpacked<R> {
             )));
         }
         let taken = self.decoder.get_ref().taken;
-        if self.out > self.ratio_from && self.out / self.ratio_max > taken {
+        if self.out > self.ratio_from && self.out / self.ratio_max.max(1) > taken {
             return Err(io::Error::other(format!(
                 "the gzip stream unpacks to more than {} times its size; it looks made to exhaust the reader",
                 self.ratio_max

@@ -1,8 +1,11 @@
 //! A verdict as text for people.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::claim::{Claim, KnownBy, Status, Subject, Verdict, plain};
+use hiwar_dialogue::entry::EntryId;
+
+use crate::claim::{Claim, EntryRow, KnownBy, Status, Subject, Verdict, plain};
 
 /// Colours of a terminal (ECMA-48).
 struct Paint {
@@ -50,9 +53,10 @@ fn render(verdict: &Verdict, paint: &Paint, out: &mut String) -> std::fmt::Resul
     if let (Some(exporter), Some(time)) = (&verdict.exporter, verdict.time) {
         writeln!(out, "  exported  {time} by {exporter}")?;
     }
+    let rows: BTreeMap<EntryId, &EntryRow> = verdict.entries.iter().map(|row| (row.id, row)).collect();
     for group in groups(&verdict.claims) {
         let Some(first) = group.first() else { continue };
-        writeln!(out, "\n{}", paint.bold(&heading(verdict, &first.subject)))?;
+        writeln!(out, "\n{}", paint.bold(&heading(verdict, &rows, &first.subject)))?;
         for claim in group {
             render_claim(claim, paint, out)?;
         }
@@ -92,7 +96,7 @@ fn groups(claims: &[Claim]) -> impl Iterator<Item = &[Claim]> {
     })
 }
 
-fn heading(verdict: &Verdict, subject: &Subject) -> String {
+fn heading(verdict: &Verdict, rows: &BTreeMap<EntryId, &EntryRow>, subject: &Subject) -> String {
     match subject {
         Subject::Container => "The file".into(),
         Subject::Party(did) => match verdict.parties.iter().find(|party| party.did == *did) {
@@ -101,7 +105,7 @@ fn heading(verdict: &Verdict, subject: &Subject) -> String {
         },
         Subject::Log(origin) => format!("Log {}", plain(origin)),
         Subject::Membership(_) => "Memberships".into(),
-        Subject::Entry(id) => match verdict.entries.iter().find(|row| row.id == *id) {
+        Subject::Entry(id) => match rows.get(id) {
             Some(row) => {
                 let kind = row.kind.trim_start_matches("org.hiwar.").trim_end_matches(".v1");
                 format!(

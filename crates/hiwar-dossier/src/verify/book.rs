@@ -100,6 +100,12 @@ impl<'a> Book<'a> {
         membership.parties.iter().chain(before).cloned().collect()
     }
 
+    /// Every participant of any membership, past, present or proposed.
+    pub(super) fn everyone(&self) -> BTreeSet<Did> {
+        let memberships = self.held.iter().filter_map(|held| self.membership(&held.id));
+        memberships.flat_map(|(_, membership)| membership.parties.iter().cloned()).collect()
+    }
+
     /// Who must hold an entry, but for its author.
     pub(super) fn audience(&self, held: &Held) -> BTreeSet<Did> {
         let mut audience = BTreeSet::new();

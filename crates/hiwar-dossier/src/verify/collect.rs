@@ -13,10 +13,16 @@ use sha2::{Digest as _, Sha256};
 use super::Limits;
 use super::lines::{self, Held, Line, ReceiptFinding};
 use crate::container::{Found, Reader};
-use crate::format::{FORMAT, LogDocument, Manifest, Member};
+use crate::format::{FORMAT, LogDocument, Manifest, Member, MemberRecord};
 
 /// Largest README and seal, in bytes.
 const NOTE_BYTES_MAX: u64 = 64 * 1024;
+/// Most logs: one more after every restore.
+const LOGS_MAX: usize = 1024;
+/// Most states of one log that peers cosigned.
+const WITNESSED_MAX: usize = 1024;
+/// Most alarms.
+const ALARMS_MAX: usize = 1024;
 /// Most problems of one part that are kept.
 const PROBLEMS_MAX: usize = 20;
 
@@ -37,6 +43,8 @@ pub(super) struct Collected {
     /// The members found.
     pub(super) seen: BTreeMap<Member, Seen>,
     pub(super) manifest: Option<Manifest>,
+    /// Where each member stands in the list of `dossier.json`.
+    listed: BTreeMap<Member, usize>,
     pub(super) seal: Option<Vec<u8>>,
     /// The chains that hold.
     pub(super) identities: BTreeMap<Did, Identity>,
@@ -56,14 +64,17 @@ impl Collected {
 
     /// Whether a member was found as `dossier.json` lists it and without any problem.
     pub(super) fn is_whole(&self, member: Member) -> bool {
-        let name = member.name();
-        let listed = self.manifest.as_ref().and_then(|m| m.members.iter().find(|r| r.name == name));
-        match (listed, self.seen.get(&member)) {
+        match (self.record(member), self.seen.get(&member)) {
             (Some(record), Some(seen)) => {
                 seen.problems.is_empty() && (seen.size, seen.sha256) == (record.size, record.sha256)
             }
             _ => false,
         }
+    }
+
+    /// A member as `dossier.json` lists it.
+    pub(super) fn record(&self, member: Member) -> Option<&MemberRecord> {
+        self.manifest.as_ref()?.members.get(*self.listed.get(&member)?)
     }
 
     /// The entries that could be read.
@@ -120,8 +131,7 @@ fn expected(collected: &Collected, last: Option<Member>) -> Option<(String, u64)
         Member::Seal => Member::Readme,
         other => other,
     };
-    let name = last.name();
-    let position = records.iter().position(|record| record.name == name)?;
+    let position = collected.listed.get(&last)?;
     records.get(position + 1).map(|record| (record.name.clone(), record.size))
 }
 
@@ -171,7 +181,11 @@ fn read(
     match member {
         Member::Readme | Member::Attachment(_) => {}
         Member::Manifest => {
-            collected.manifest = Some(manifest(&document(input, limits.document_bytes_max)?)?);
+            let manifest = manifest(&document(input, limits.document_bytes_max)?)?;
+            let members = manifest.members.iter().enumerate();
+            collected.listed =
+                members.filter_map(|(index, record)| Some((Member::named(&record.name)?, index))).collect();
+            collected.manifest = Some(manifest);
         }
         Member::Seal => collected.seal = Some(document(input, NOTE_BYTES_MAX)?),
         Member::Identities => {
@@ -182,14 +196,32 @@ fn read(
             let mut input = BufReader::with_capacity(64 * 1024, input);
             collected.lines = lines::entries(&mut input, &collected.identities, limits, problems);
         }
-        Member::Log => collected.log = Some(parse(&document(input, limits.log_bytes_max)?)?),
+        Member::Log => {
+            let mut log: LogDocument = parse(&document(input, limits.log_bytes_max)?)?;
+            cap(&mut log.logs, LOGS_MAX, "logs", problems);
+            for log in &mut log.logs {
+                cap(&mut log.witnessed, WITNESSED_MAX, "witnessed states of a log", problems);
+            }
+            collected.log = Some(log);
+        }
         Member::Receipts => {
             let mut input = BufReader::with_capacity(64 * 1024, input);
             collected.receipts = lines::receipts(&mut input, &collected.identities, limits, problems);
         }
-        Member::Alarms => collected.alarms = parse(&document(input, limits.document_bytes_max)?)?,
+        Member::Alarms => {
+            collected.alarms = parse(&document(input, limits.document_bytes_max)?)?;
+            cap(&mut collected.alarms, ALARMS_MAX, "alarms", problems);
+        }
     }
     Ok(())
+}
+
+/// Keeps at most `max` of what could make the reader work without end.
+fn cap<T>(all: &mut Vec<T>, max: usize, what: &str, problems: &mut Vec<String>) {
+    if all.len() > max {
+        problems.push(format!("it has {} {what}; the most is {max}", all.len()));
+        all.truncate(max);
+    }
 }
 
 /// Reads a whole document; a declared size is never believed.
@@ -227,8 +259,9 @@ fn manifest(bytes: &[u8]) -> Result<Manifest, String> {
 
 /// Reads the card chains, each by itself.
 fn identities(collected: &mut Collected, bytes: &[u8], problems: &mut Vec<String>) -> Result<(), String> {
-    let chains: Vec<&serde_json::value::RawValue> =
+    let mut chains: Vec<&serde_json::value::RawValue> =
         serde_json::from_slice(bytes).map_err(|e| format!("it is malformed: {e}"))?;
+    cap(&mut chains, super::PARTIES_MAX, "chains of cards", problems);
     for (index, chain) in chains.into_iter().enumerate() {
         let read = serde_json::from_str::<Vec<SignedCard>>(chain.get()).map_err(|e| e.to_string());
         match read.and_then(|cards| Identity::verify(cards).map_err(|e| e.to_string())) {

@@ -40,6 +40,8 @@ struct Court<'a> {
     places: BTreeMap<EntryId, (usize, Option<&'a LogPlace>)>,
     /// Entries that the exporter's log took in another order than the file says.
     misplaced: BTreeSet<EntryId>,
+    /// Every participant of the dialogue.
+    everyone: BTreeSet<Did>,
 }
 
 /// Judges all entries.
@@ -51,7 +53,7 @@ pub(super) fn judge(collected: &Collected, book: &Book<'_>, logs: &[Log], limits
     let listed = collected.log.iter().flat_map(|log| log.entries.iter().enumerate());
     let places: BTreeMap<_, _> = listed.map(|(index, e)| (e.id, (index, e.place.as_ref()))).collect();
     let misplaced = misplaced(book, &places);
-    let court = Court { collected, book, logs, receipts, places, misplaced };
+    let court = Court { collected, book, logs, receipts, places, misplaced, everyone: book.everyone() };
     let mut findings = Findings { claims: Vec::new(), known: BTreeMap::new(), signed: BTreeSet::new() };
     let mut damaged = book.damaged.iter().peekable();
     for held in &book.held {
@@ -207,10 +209,10 @@ impl Court<'_> {
                     None => {
                         let trouble = Trouble::Unproved(
                             format!(
-                                "{author} revoked the key as of {since}, and nobody else shows here that the entry existed before; a thief of the key could have made it"
+                                "{author} revoked the key as of {since}, and nobody but the exporter shows here that the entry existed before; a thief of the key could have made it"
                             ),
                             format!(
-                                "another party's receipt, or a state of the log cosigned by another party, from before {since}"
+                                "a receipt of a third party from before {since}, or a state of the exporter's log with the entry that somebody else cosigned before"
                             ),
                         );
                         (Err(trouble), String::new())
@@ -220,11 +222,20 @@ impl Court<'_> {
         }
     }
 
-    /// Another party than the author that shows that an entry existed before `since`.
+    /// A party that shows that an entry existed before `since`. The exporter's word does not count:
+    /// it hands over the file, and could have put any time under its own receipt. The author's
+    /// cosignature of the exporter's log does, because another key made it.
     fn held_before(&self, held: &Held, since: Timestamp, included: bool) -> Option<(Did, Timestamp)> {
+        let exporter = self.collected.manifest.as_ref().map(|m| &m.exporter);
+        let counts = |known: &Known| {
+            known.time < since
+                && self.everyone.contains(&known.party)
+                && Some(&known.party) != exporter
+                && (known.by == KnownBy::Cosignature || known.party != held.author)
+        };
         self.shown(held, included)
             .into_iter()
-            .filter(|known| known.party != held.author && known.time < since)
+            .filter(counts)
             .map(|known| (known.party, known.time))
             .min_by_key(|(_, time)| *time)
     }

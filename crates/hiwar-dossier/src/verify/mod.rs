@@ -24,6 +24,9 @@ use crate::input::Input;
 use book::Book;
 use collect::Collected;
 
+/// Most participants of one dialogue, past and present.
+const PARTIES_MAX: usize = 4096;
+
 /// How much a dossier may make its reader do and remember.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

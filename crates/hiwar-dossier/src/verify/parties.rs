@@ -9,6 +9,7 @@ use hiwar_trust::key::{KeyId, PublicKey};
 use hiwar_trust::time::Timestamp;
 use hiwar_trust::words::fingerprint_words;
 
+use super::PARTIES_MAX;
 use super::book::Book;
 use super::collect::Collected;
 use crate::anchor::Anchor;
@@ -75,7 +76,14 @@ fn everyone(collected: &Collected, book: &Book<'_>) -> BTreeSet<Did> {
 /// The claims about the parties, and about anchors that fit none.
 pub(super) fn claims(collected: &Collected, book: &Book<'_>, anchors: &[Anchor]) -> Vec<Claim> {
     let mut claims = Vec::new();
-    for did in everyone(collected, book) {
+    let mut everyone = everyone(collected, book);
+    if everyone.len() > PARTIES_MAX {
+        let why = format!("the entries name {} parties; the most is {PARTIES_MAX}", everyone.len());
+        let statement = "All parties were looked at";
+        claims.push(Claim::new("identities".into(), Subject::Dialogue, statement, Err(Trouble::Failed(why))));
+        everyone = everyone.into_iter().take(PARTIES_MAX).collect();
+    }
+    for did in everyone {
         let subject = || Subject::Party(did.clone());
         let whose = format!("The keys under which {did} signed here are its own");
         let chain_id = format!("identity:{did}:chain");

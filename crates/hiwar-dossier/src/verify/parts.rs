@@ -54,7 +54,7 @@ fn whole(collected: &Collected, member: Member) -> Result<(), Trouble> {
     if let Some(problem) = seen.and_then(|seen| seen.problems.first()) {
         return Err(Trouble::Failed(problem.clone()));
     }
-    let Some(manifest) = &collected.manifest else {
+    if collected.manifest.is_none() {
         return Err(match seen {
             Some(_) => Trouble::Unproved(
                 "dossier.json, which lists its digest, could not be read".into(),
@@ -62,8 +62,8 @@ fn whole(collected: &Collected, member: Member) -> Result<(), Trouble> {
             ),
             None => Trouble::Failed(format!("there is no {name}")),
         });
-    };
-    match (manifest.members.iter().find(|record| record.name == name), seen) {
+    }
+    match (collected.record(member), seen) {
         (None, _) => Err(Trouble::Failed("dossier.json does not list it".into())),
         (Some(_), None) => Err(Trouble::Failed(format!("there is no {name}"))),
         (Some(record), Some(seen)) => as_listed(record, seen),
@@ -206,8 +206,7 @@ pub(super) fn attachments(collected: &Collected, book: &Book<'_>) -> Vec<Claim> 
 
 fn file(collected: &Collected, sha256: Hash, uses: &[(u64, &str)]) -> Result<(), Trouble> {
     let member = Member::Attachment(sha256);
-    let listed =
-        collected.manifest.as_ref().is_some_and(|m| m.members.iter().any(|r| r.name == member.name()));
+    let listed = collected.record(member).is_some();
     let Some(seen) = collected.seen.get(&member) else {
         return Err(match listed {
             true => Trouble::Failed("dossier.json lists it, but it is not here".into()),

@@ -13,7 +13,7 @@ use tar::{EntryType, Header};
 use crate::world::{MOTIE, World, failed, show, unproved, words};
 
 /// The members of an archive.
-fn members(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn members(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut archive = tar::Archive::new(bytes);
     let entries = archive.entries().unwrap();
     entries
@@ -47,7 +47,7 @@ fn append(out: &mut Vec<u8>, header: &Header, content: &[u8]) {
     out.resize(out.len().next_multiple_of(512), 0);
 }
 
-fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, content) in members {
         append(&mut out, &header(name, content.len() as u64, EntryType::Regular), content);
@@ -104,6 +104,21 @@ fn gzip_is_read_as_well() {
         let mut changed = packed.clone();
         changed[at] ^= 4;
         assert!(!world.verdict(&changed).ok(), "{at}");
+    }
+}
+
+#[test]
+fn a_source_that_gives_one_byte_at_a_time_is_read_as_well() {
+    struct Slow(Cursor<Vec<u8>>);
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(1);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+    let world = World::new();
+    for bytes in [world.bytes(), gzip(&world.bytes())] {
+        assert!(verify(Slow(Cursor::new(bytes)), &world.anchors(), &Limits::default()).complete());
     }
 }
 

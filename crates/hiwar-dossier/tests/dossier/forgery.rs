@@ -4,7 +4,7 @@
 use hiwar_dialogue::entry::{Body, EntryId, Membership, SignedEntry};
 use hiwar_dialogue::ledger::Alarm;
 use hiwar_dialogue::marking::Marking;
-use hiwar_dossier::{Anchor, DossierContents, Limits, Verdict, verify};
+use hiwar_dossier::{Anchor, DossierContents, Limits, ReceiptEvidence, Verdict, verify};
 use hiwar_trust::checkpoint::SignedCheckpoint;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::identity::LogContinuation;
@@ -259,6 +259,43 @@ fn a_stolen_key_proves_only_what_others_held_before() {
     assert!(!open.iter().any(|id| id.ends_with(":signature")), "{open:?}");
     let (_, open, _) = revoked(20, 600, false);
     assert_eq!(open.iter().filter(|id| id.ends_with(":signature")).count(), 3);
+}
+
+#[test]
+fn for_a_stolen_key_neither_the_exporter_nor_a_stranger_can_vouch() {
+    let mut world = World::new();
+    world.witnessed = false;
+    world.without_receipt = vec![(2, METI), (6, METI), (7, METI)];
+    world.parties[DG].rotate(30, at(30), Some(at(20)));
+    let open = |contents: &DossierContents| {
+        let verdict = sealed(&world, contents);
+        unproved(&verdict).iter().filter(|id| id.ends_with(":signature")).count()
+    };
+    // MOTIE's own receipts for DG's three entries are there, but MOTIE is the exporter.
+    let mut contents = world.contents();
+    assert_eq!(open(&contents), 3);
+    // A participant of no membership, whose cards are as good as anybody's.
+    let stranger = crate::world::Party::new("Notary", "notary.example", 50);
+    let receipt = hiwar_trust::receipt::Receipt {
+        issuer: stranger.did.clone(),
+        to: world.parties[MOTIE].did.clone(),
+        time: at(9),
+        log: stranger.checkpoint_at(1),
+        items: vec![hiwar_trust::receipt::ReceiptItem {
+            kind: hiwar_trust::receipt::ItemKind::Entry,
+            hash: world.entries[7].id.0,
+            leaf: 0,
+        }],
+    };
+    let receipt = receipt.sign(&stranger.node).unwrap();
+    let kind = hiwar_trust::receipt::ItemKind::Entry;
+    contents.receipts.push(ReceiptEvidence::of(&receipt, kind, &world.entries[7].id.0).unwrap());
+    contents.identities.push(stranger.cards);
+    assert_eq!(open(&contents), 3);
+    // METI's receipt does.
+    let receipt = world.receipt(METI, 7);
+    contents.receipts.push(ReceiptEvidence::of(&receipt, kind, &world.entries[7].id.0).unwrap());
+    assert_eq!(open(&contents), 2);
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use hiwar_dossier::Verdict;
+use hiwar_dossier::{Manifest, Verdict};
+use hiwar_trust::hash::Hash;
 use proptest::prelude::*;
 
+use crate::archive::{archive, members};
 use crate::world::{World, failed, show};
 
 /// Where one member's header, content and padding stand in the archive.
@@ -206,6 +208,18 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
     }
 }
 
+/// Makes `dossier.json` agree with the other members again, as a forger would.
+fn mend(parts: &mut [(String, Vec<u8>)]) {
+    let mut manifest: Manifest = serde_json::from_slice(&parts[1].1).unwrap();
+    for record in &mut manifest.members {
+        let (_, content) = parts.iter().find(|(name, _)| *name == record.name).unwrap();
+        record.size = content.len() as u64;
+        record.sha256 = Hash::of(content);
+    }
+    parts[1].1 = serde_json::to_vec_pretty(&manifest).unwrap();
+    parts[1].1.push(b'\n');
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -219,6 +233,28 @@ proptest! {
         }
         let verdict = world.verdict(&changed);
         prop_assert_eq!(verdict.ok(), changed == bytes, "{}", show(&verdict));
+    }
+
+    /// A forger who mends the digests and takes off the seal gets further in, but no entry that
+    /// was not signed is ever believed.
+    #[test]
+    fn changes_behind_mended_digests_forge_nothing_and_never_panic(
+        member in 2_usize..6,
+        changes in proptest::collection::vec(change(), 1..4),
+    ) {
+        let world = World::new();
+        let mut parts = members(&world.unsealed(&world.contents()));
+        for change in &changes {
+            apply(&mut parts[member].1, change);
+        }
+        mend(&mut parts);
+        let verdict = world.verdict(&archive(&parts));
+        prop_assert!(verdict.claim("container").unwrap().is_proved());
+        let signed = verdict.claims.iter().filter(|c| c.is_proved() && c.id.ends_with(":signature"));
+        for claim in signed {
+            let known = world.entries.iter().any(|e| claim.id == format!("entry:{}:signature", e.id));
+            prop_assert!(known, "{}", show(&verdict));
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use hiwar_dossier::{KnownBy, Outcome, Verdict, render_text};
 
+use hiwar_trust::hash::Hash;
+
+use crate::archive::members;
 use crate::world::{World, show};
 
 #[test]
@@ -33,6 +36,28 @@ fn the_same_contents_give_the_same_bytes() {
     contents.identities.reverse();
     contents.receipts.reverse();
     assert_eq!(world.sealed(&contents), world.bytes(), "the order in which they are given does not matter");
+}
+
+/// Whoever changes these digests changes the format: raise its version.
+#[test]
+fn the_members_have_the_bytes_they_always_had() {
+    let world = World::new();
+    let digests: Vec<(String, String)> = members(&world.bytes())
+        .into_iter()
+        .filter(|(name, _)| name.ends_with("json"))
+        .map(|(name, content)| (name, Hash::of(&content).short()))
+        .skip(1)
+        .collect();
+    let digests: Vec<(&str, &str)> = digests.iter().map(|(n, d)| (n.as_str(), d.as_str())).collect();
+    assert_eq!(
+        digests,
+        [
+            ("identities.json", "aea759cb"),
+            ("entries.ndjson", "69c1434c"),
+            ("log.json", "0215055b"),
+            ("receipts.ndjson", "d72a5df7"),
+        ]
+    );
 }
 
 #[test]

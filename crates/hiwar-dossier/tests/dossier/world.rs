@@ -40,7 +40,7 @@ pub(crate) struct Party {
 }
 
 impl Party {
-    fn new(name: &str, host: &str, seed: u8) -> Self {
+    pub(crate) fn new(name: &str, host: &str, seed: u8) -> Self {
         let organisation = SoftwareKey::from_seed(&[seed; 32]);
         let node = SoftwareKey::from_seed(&[seed + 100; 32]);
         let did: Did = format!("did:web:{host}").parse().unwrap();
