@@ -78,7 +78,7 @@ impl Verify {
             Format::Json => print_json(&serde_json::to_value(&verdict)?)?,
             Format::Table => print(&hiwar_dossier::render_text(&verdict, std::io::stdout().is_terminal()))?,
         }
-        Ok(if verdict.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(ExitCode::from(verdict.outcome().exit_status()))
     }
 }
 
