@@ -31,6 +31,8 @@ use crate::writer::WriterError;
 const BODY_BYTES_MAX: usize = hiwar_dialogue::limits::BATCH_BYTES_MAX + 64 * 1024;
 /// Longest time a fetch may wait here.
 const FETCH_WAIT_MAX: Duration = Duration::from_secs(55);
+/// Threads that share the signatures of one batch.
+const VERIFY_THREADS: usize = 2;
 /// Header that names a fetched batch, to be named again with the reply to it.
 pub const TOKEN: &str = "hiwar-token";
 /// Header that lists files this node would like to be given, to a node that accepts no connection.
@@ -298,7 +300,7 @@ fn write_reply(reply: &wire::Reply) -> Result<Vec<u8>, PeerRefusal> {
 /// Verifies a batch on a thread of its own and has the writer take it.
 pub(crate) async fn take_batch(shared: &Arc<Shared>, from: &Did, body: Vec<u8>) -> Result<wire::Reply, PeerRefusal> {
     let directory = shared.writer.directory();
-    let verified = tokio::task::spawn_blocking(move || wire::verify_batch(&body, &directory))
+    let verified = tokio::task::spawn_blocking(move || wire::verify_batch_on(VERIFY_THREADS, &body, &directory))
         .await
         .map_err(|e| PeerRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e))??;
     if verified.header.to != shared.did {
