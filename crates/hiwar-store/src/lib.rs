@@ -9,6 +9,7 @@
 
 pub mod attachments;
 pub mod backup;
+pub mod memory;
 mod error;
 mod sqlite;
 
