@@ -9,6 +9,8 @@
 
 pub mod attachments;
 pub mod backup;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod error;
 mod sqlite;
 

@@ -127,7 +127,22 @@ impl Database {
     }
 
     pub(super) fn find(&self, id: &EntryId) -> Result<Option<Seq>, StoreError> {
-        self.first("SELECT seq FROM entry WHERE id = ?1", [&id.0.0[..]], |row| from_integer(column(row, 0)?))
+        self.seek(id).map(Result::ok)
+    }
+
+    /// The position of an entry, or else the mark that it would get (see the schema).
+    pub(super) fn seek(&self, id: &EntryId) -> Result<Result<Seq, i64>, StoreError> {
+        let mut mark = first_mark(id);
+        loop {
+            let found = self.first("SELECT seq, id FROM entry WHERE mark = ?1", [mark], |row| {
+                Ok((from_integer(column(row, 0)?)?, hash(row, 1)?))
+            })?;
+            match found {
+                None => return Ok(Err(mark)),
+                Some((seq, found)) if found == id.0 => return Ok(Ok(seq)),
+                Some(_) => mark = mark.wrapping_add(1),
+            }
+        }
     }
 
     pub(super) fn entry(&self, seq: Seq) -> Result<Option<StoredEntry>, StoreError> {
@@ -262,6 +277,11 @@ impl Database {
         })?;
         Ok(snapshot)
     }
+}
+
+/// The mark that an entry gets when it is free.
+pub(super) fn first_mark(id: &EntryId) -> i64 {
+    id.0.0.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes))
 }
 
 /// One column, as a type of its own.
