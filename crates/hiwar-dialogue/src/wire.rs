@@ -359,7 +359,10 @@ pub fn verify_batch_on(threads: usize, body: &[u8], keys: &KeyDirectory) -> Resu
     let sender = with_new_cards(keys.get(&header.from), &header.briefing.cards);
     let bodies: Vec<(usize, &[u8])> = bodies.enumerate().collect();
     let verify = |share: &[(usize, &[u8])]| -> Vec<_> {
-        share.iter().map(|(line, bytes)| verify_line(*line, bytes, keys, sender.as_deref(), &header.from)).collect()
+        share
+            .iter()
+            .map(|(line, bytes)| verify_line(*line, bytes, keys, sender.as_deref(), &header.from))
+            .collect()
     };
     let share = bodies.len().div_ceil(threads.max(1)).max(SHARE_ENTRIES_MIN);
     let lines = if share >= bodies.len() {

@@ -328,7 +328,8 @@ impl Thread {
     /// then what desks ask for. Desks wait a little longer for it, and peers never wait for a long
     /// run of commands.
     fn work(&mut self, group: &mut Vec<Job>) {
-        let (mut peers, mut plans, mut commands, mut queries) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut peers, mut plans, mut commands, mut queries) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for job in group.drain(..) {
             match job {
                 Job::Plan { .. } => plans.push(job),
@@ -484,9 +485,14 @@ impl Thread {
 }
 
 /// How a decided job is answered, and whether the store failed under it.
-fn finish<T: Send + 'static>(answer: Answer<T>, result: Result<T, WriterError>) -> (Told, Option<StoreError>) {
+fn finish<T: Send + 'static>(
+    answer: Answer<T>,
+    result: Result<T, WriterError>,
+) -> (Told, Option<StoreError>) {
     let fatal = match &result {
-        Err(WriterError::Store(error) | WriterError::Engine(EngineError::Store(error))) => Some(error.clone()),
+        Err(WriterError::Store(error) | WriterError::Engine(EngineError::Store(error))) => {
+            Some(error.clone())
+        }
         _ => None,
     };
     (tell(answer, result), fatal)
@@ -509,4 +515,3 @@ fn refuse(job: Job) -> Told {
         Job::Query(_) => Box::new(|_| {}),
     }
 }
-
