@@ -29,30 +29,9 @@ struct Node {
     seq: u64,
     leaf: u64,
     receipts: u64,
-    applying: Spent,
-    committing: Spent,
+    applying: Duration,
+    committing: Duration,
     slowest: Duration,
-}
-
-/// Time that passed, and how much of it this thread worked.
-#[derive(Clone, Copy, Default)]
-struct Spent {
-    wall: Duration,
-    work: Duration,
-}
-
-impl Spent {
-    fn now(since: Instant) -> Self {
-        // Linux only; elsewhere the work is shown as 0.
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-        let work = text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0);
-        Self { wall: since.elapsed(), work: Duration::from_nanos(work) }
-    }
-
-    fn add(&mut self, from: Self, to: Self) {
-        self.wall += to.wall - from.wall;
-        self.work += to.work - from.work;
-    }
 }
 
 impl Node {
@@ -70,22 +49,20 @@ impl Node {
             seq: snapshot.last_seq,
             leaf,
             receipts: snapshot.last_receipt,
-            applying: Spent::default(),
-            committing: Spent::default(),
+            applying: Duration::ZERO,
+            committing: Duration::ZERO,
             slowest: Duration::ZERO,
         })
     }
 
     fn keep(&mut self, changes: &[Change]) -> Outcome<()> {
-        let since = Instant::now();
-        let start = Spent::now(since);
+        let start = Instant::now();
         self.store.apply(changes)?;
-        let applied = Spent::now(since);
+        let applied = Instant::now();
         self.store.commit()?;
-        let committed = Spent::now(since);
-        self.applying.add(start, applied);
-        self.committing.add(applied, committed);
-        self.slowest = self.slowest.max(committed.wall);
+        self.applying += applied - start;
+        self.committing += applied.elapsed();
+        self.slowest = self.slowest.max(start.elapsed());
         Ok(())
     }
 
@@ -179,12 +156,9 @@ impl Node {
         let micros =
             |time: Duration| time.as_secs_f64() * 1e6 / f64::from(u32::try_from(entries).unwrap_or(1));
         println!(
-            "  {name:8} {:5.2} µs applying, {:5.2} µs committing on the processor; {:6.2} µs and {:6.2} µs in \
-             all; slowest batch {:.1?}",
-            micros(self.applying.work),
-            micros(self.committing.work),
-            micros(self.applying.wall),
-            micros(self.committing.wall),
+            "  {name:8} {:6.2} µs applying, {:6.2} µs committing; slowest batch {:.1?}",
+            micros(self.applying),
+            micros(self.committing),
             self.slowest
         );
         (self.applying, self.committing, self.slowest) = Default::default();

@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "this is test code that other crates run too")]
 
 mod model;
-mod samples;
+pub(crate) mod samples;
 
 use hiwar_dialogue::ledger::{
     Change, Delivery, Direction, OwnRecord, Seq, Standing, Store, StoredEntry, View as _,

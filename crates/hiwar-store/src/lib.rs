@@ -15,4 +15,6 @@ mod error;
 mod sqlite;
 
 pub use error::StorageError;
-pub use sqlite::{CheckReport, Counts, DATABASE_FILE, SqliteReader, SqliteStore, WantedAttachment};
+pub use sqlite::{
+    CheckReport, Counts, DATABASE_FILE, ReceiptTime, SqliteReader, SqliteStore, WantedAttachment,
+};

@@ -16,18 +16,18 @@ use hiwar_trust::receipt::{ItemKind, Receipt, ReceiptItem, SignedReceipt};
 use hiwar_trust::time::Timestamp;
 
 /// Participant number `n`; 0 is the node that keeps.
-pub(super) fn did(n: u8) -> Did {
+pub(crate) fn did(n: u8) -> Did {
     format!("did:web:p{n}.example").parse().unwrap()
 }
 
 /// An entry with its leaf.
-pub(super) fn kept(entry: &StoredEntry) -> [Change; 2] {
+pub(crate) fn kept(entry: &StoredEntry) -> [Change; 2] {
     let leaf = Change::Leaf { log: entry.log, index: entry.leaf, data: format!("entry {}", entry.id) };
     [leaf, Change::Entry(Box::new(entry.clone()))]
 }
 
 /// Items for a receipt, of both kinds.
-pub(super) fn items(count: u16) -> Vec<ReceiptItem> {
+pub(crate) fn items(count: u16) -> Vec<ReceiptItem> {
     (0..count)
         .map(|n| ReceiptItem {
             kind: if n % 3 == 0 { ItemKind::Attachment } else { ItemKind::Entry },
@@ -38,7 +38,7 @@ pub(super) fn items(count: u16) -> Vec<ReceiptItem> {
 }
 
 /// The change that keeps a receipt.
-pub(super) fn receipt_change(
+pub(crate) fn receipt_change(
     number: u64,
     direction: Direction,
     peer: &Did,
@@ -48,22 +48,22 @@ pub(super) fn receipt_change(
 }
 
 /// Makes things to keep.
-pub(super) struct Samples {
+pub(crate) struct Samples {
     key: SoftwareKey,
 }
 
 impl Samples {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { key: SoftwareKey::from_seed(&[7; 32]) }
     }
 
     /// Dialogue number `n`.
-    pub(super) fn dialogue(&self, n: u8) -> DialogueId {
+    pub(crate) fn dialogue(&self, n: u8) -> DialogueId {
         EntryId(Hash::of(&[n]))
     }
 
     /// An entry at a position, with its leaf right before the next position's in log 1.
-    pub(super) fn entry(&self, seq: Seq, dialogue: u8, via: Option<Did>, text_bytes: usize) -> StoredEntry {
+    pub(crate) fn entry(&self, seq: Seq, dialogue: u8, via: Option<Did>, text_bytes: usize) -> StoredEntry {
         let text = format!("{seq}: {}", "x".repeat(text_bytes));
         let entry = Entry {
             author: via.clone().unwrap_or_else(|| did(0)),
@@ -95,7 +95,7 @@ impl Samples {
     }
 
     /// A receipt between this node and `peer`, over a log of `size` leaves.
-    pub(super) fn receipt(
+    pub(crate) fn receipt(
         &self,
         direction: Direction,
         peer: &Did,
@@ -112,7 +112,7 @@ impl Samples {
     }
 
     /// A card.
-    pub(super) fn card(&self, n: u8, sequence: u64) -> SignedCard {
+    pub(crate) fn card(&self, n: u8, sequence: u64) -> SignedCard {
         let public = self.key.public_key().clone();
         let card = Card {
             kind: CARD_TYPE.into(),
@@ -135,7 +135,7 @@ impl Samples {
     }
 
     /// What is known of a peer.
-    pub(super) fn peer(&self, n: u8) -> PeerRecord {
+    pub(crate) fn peer(&self, n: u8) -> PeerRecord {
         PeerRecord {
             did: did(n),
             cards: vec![self.card(n, 0)],
@@ -155,7 +155,7 @@ impl Samples {
     }
 
     /// The state of a dialogue.
-    pub(super) fn dialogue_record(&self, n: u8, entries: u64) -> DialogueRecord {
+    pub(crate) fn dialogue_record(&self, n: u8, entries: u64) -> DialogueRecord {
         let id = self.dialogue(n);
         DialogueRecord {
             id,
@@ -181,7 +181,7 @@ impl Samples {
     }
 
     /// Something that an operator must see.
-    pub(super) fn alarm(&self, n: u8) -> Alarm {
+    pub(crate) fn alarm(&self, n: u8) -> Alarm {
         Alarm {
             time: Timestamp::from_millis(n.into()),
             code: "fork".into(),

@@ -12,7 +12,7 @@ use hiwar_trust::hash::Hash;
 use hiwar_trust::key::{KeyId, Signature};
 use hiwar_trust::receipt::{ItemKind, ReceiptItem, SignedReceipt};
 use hiwar_trust::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, Rows};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, Rows, Transaction};
 use serde::de::DeserializeOwned;
 
 use super::connection::{from_integer, store_error, to_integer};
@@ -62,6 +62,15 @@ impl Database {
         self.dids.forget();
         self.dialogues.forget();
         self.keys.forget();
+    }
+
+    /// Holds on to the state committed now: until the transaction is dropped, every question is
+    /// answered from it.
+    pub(super) fn snapshot_of_now(&self) -> Result<Transaction<'_>, rusqlite::Error> {
+        let transaction = self.connection.unchecked_transaction()?;
+        // A transaction holds on to the state that its first question meets.
+        transaction.query_row("SELECT count(*) FROM migration", [], |_| Ok(()))?;
+        Ok(transaction)
     }
 
     /// Runs a query and gives each row to `take` until that returns false.

@@ -1,5 +1,8 @@
 //! What is SQLite's own, beside the contract of every store.
 
+mod check;
+mod queries;
+
 use std::path::Path;
 
 use hiwar_dialogue::entry::EntryId;
