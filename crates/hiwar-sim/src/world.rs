@@ -551,7 +551,11 @@ impl World {
         let own = node.did.clone();
         match done {
             Done::Kept(reply) => {
-                self.say(|| format!("{to} takes a batch of {from}"));
+                self.say(|| {
+                    let answer: serde_json::Value = serde_json::from_slice(&reply).unwrap_or_default();
+                    let refused = answer.get("refused").map(ToString::to_string).unwrap_or_default();
+                    format!("{to} takes a batch of {from} {refused}")
+                });
                 let forger = self.is_forger(to);
                 self.checks.checkpoint_shown(&own, &reply, forger);
                 if crash {

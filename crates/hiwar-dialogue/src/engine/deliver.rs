@@ -390,12 +390,14 @@ impl Engine {
                 ItemKind::Attachment => files.push(item.hash),
                 ItemKind::Entry => {
                     let id = EntryId(item.hash);
-                    let known = match in_flight.get(&id) {
+                    let seq = match in_flight.get(&id) {
                         Some(seq) => Some(*seq),
-                        None => match view.find(&id)? {
-                            Some(seq) if view.delivery(did, seq)? == Some(Delivery::Pending) => Some(seq),
-                            _ => None,
-                        },
+                        None => view.find(&id)?,
+                    };
+                    // A late reply may bring the same receipt once more; only what waits is settled.
+                    let known = match seq {
+                        Some(seq) if view.delivery(did, seq)? == Some(Delivery::Pending) => Some(seq),
+                        _ => None,
                     };
                     entries.extend(known);
                 }
