@@ -25,7 +25,8 @@ impl Checks {
         }
         let head = message.split(|b| *b == b'\n').next().unwrap_or_default();
         let value: serde_json::Value = serde_json::from_slice(head).expect("own messages are JSON");
-        let note = value.pointer("/log/checkpoint").and_then(serde_json::Value::as_str).expect("a checkpoint");
+        let note =
+            value.pointer("/log/checkpoint").and_then(serde_json::Value::as_str).expect("a checkpoint");
         let signed = SignedCheckpoint::parse(note.as_bytes()).expect("own checkpoints can be read");
         let checkpoint = signed.checkpoint();
         let place = (checkpoint.origin().to_owned(), checkpoint.size());
@@ -70,9 +71,14 @@ impl World {
                 );
             }
             for log in 1..=8 {
-                let leaves: Vec<&String> = node.store.log(log).iter().filter(|l| l.starts_with("entry ")).collect();
+                let leaves: Vec<&String> =
+                    node.store.log(log).iter().filter(|l| l.starts_with("entry ")).collect();
                 let distinct: BTreeSet<&&String> = leaves.iter().collect();
-                assert_eq!(leaves.len(), distinct.len(), "node {index}: an entry has two leaves in log {log}");
+                assert_eq!(
+                    leaves.len(),
+                    distinct.len(),
+                    "node {index}: an entry has two leaves in log {log}"
+                );
             }
         }
     }
@@ -83,8 +89,12 @@ impl World {
         for (index, node) in self.honest_nodes() {
             for id in &node.acknowledged {
                 let held = node.store.entries().any(|e| e.id == *id);
-                let elsewhere = self.honest_nodes().any(|(i, n)| i != index && n.store.entries().any(|e| e.id == *id));
-                assert!(held || (node.restored > 0 && !elsewhere), "node {index} lost entry {id}, which it had acknowledged");
+                let elsewhere =
+                    self.honest_nodes().any(|(i, n)| i != index && n.store.entries().any(|e| e.id == *id));
+                assert!(
+                    held || (node.restored > 0 && !elsewhere),
+                    "node {index} lost entry {id}, which it had acknowledged"
+                );
             }
         }
     }
@@ -167,9 +177,15 @@ impl World {
         for (index, node) in self.honest_nodes() {
             for alarm in node.store.alarms() {
                 let about_forger = forger.is_some() && alarm.peer == forger;
-                let grave = ["fork", "identity-fork", "rollback", "own-log-behind"].contains(&alarm.code.as_str());
+                let grave =
+                    ["fork", "identity-fork", "rollback", "own-log-behind"].contains(&alarm.code.as_str());
                 let explained = about_forger || self.any_excused();
-                assert!(!grave || explained, "node {index} accuses an honest node: {} {}", alarm.code, alarm.detail);
+                assert!(
+                    !grave || explained,
+                    "node {index} accuses an honest node: {} {}",
+                    alarm.code,
+                    alarm.detail
+                );
             }
         }
     }
@@ -184,18 +200,25 @@ impl World {
             life.iter().filter_map(|i| self.nodes.get(*i)).any(|n| {
                 let peer = n.engine.as_ref().and_then(|e| e.peers().find(|p| p.did == did));
                 let verified = peer.and_then(|p| p.verified.as_deref());
-                let size = verified.and_then(|v| SignedCheckpoint::parse(v.as_bytes()).ok()).map_or(0, |c| c.checkpoint().size());
+                let size = verified
+                    .and_then(|v| SignedCheckpoint::parse(v.as_bytes()).ok())
+                    .map_or(0, |c| c.checkpoint().size());
                 size > self.fork_size
             })
         };
-        let talk = lives.first().is_some_and(|l| l.iter().any(|left| {
-            lives.get(1).is_some_and(|r| r.iter().any(|right| self.share_a_dialogue(*left, *right, &did)))
-        }));
+        let talk = lives.first().is_some_and(|l| {
+            l.iter().any(|left| {
+                lives.get(1).is_some_and(|r| r.iter().any(|right| self.share_a_dialogue(*left, *right, &did)))
+            })
+        });
         if !(lives.iter().all(|l| shown(l)) && talk) {
             return;
         }
         let caught = self.honest_nodes().any(|(_, n)| {
-            n.store.alarms().iter().any(|a| a.peer.as_ref() == Some(&did) && (a.code == "fork" || a.code == "rollback"))
+            n.store
+                .alarms()
+                .iter()
+                .any(|a| a.peer.as_ref() == Some(&did) && (a.code == "fork" || a.code == "rollback"))
         });
         assert!(caught, "node {forger} showed two histories and nobody noticed");
         self.summary.forks_caught += 1;
@@ -206,7 +229,8 @@ impl World {
         left.engine.as_ref().is_some_and(|e| {
             e.dialogues().any(|d| {
                 let everyone = d.everyone();
-                everyone.contains(&right.did) && everyone.contains(third)
+                everyone.contains(&right.did)
+                    && everyone.contains(third)
                     && right.engine.as_ref().is_some_and(|r| r.dialogue(&d.id).is_some())
             })
         })

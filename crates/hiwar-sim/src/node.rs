@@ -64,7 +64,11 @@ impl SimNode {
     pub(crate) fn new(number: u8, delivery: DeliveryMode) -> Self {
         let did: Did = format!("did:web:node{number}.example").parse().expect("a valid identifier");
         let keys = Keys { organisation: Arc::new(key(number, 0, 0)), node: Arc::new(key(number, 1, 0)) };
-        let endpoints = if delivery == DeliveryMode::Push { vec![format!("https://node{number}.example")] } else { Vec::new() };
+        let endpoints = if delivery == DeliveryMode::Push {
+            vec![format!("https://node{number}.example")]
+        } else {
+            Vec::new()
+        };
         let card = Card {
             kind: CARD_TYPE.into(),
             did: did.clone(),
@@ -162,7 +166,12 @@ impl SimNode {
         }
     }
 
-    pub(crate) fn command(&mut self, draft: Draft, now: Timestamp, crash: bool) -> Done<Result<EntryId, CommandError>> {
+    pub(crate) fn command(
+        &mut self,
+        draft: Draft,
+        now: Timestamp,
+        crash: bool,
+    ) -> Done<Result<EntryId, CommandError>> {
         let done = self.decide(now, crash, |engine, store| match engine.command(store, draft, now) {
             Ok((_, signed)) => Ok(Ok(signed.id)),
             Err(CommandError::Engine(error @ EngineError::Store(_))) => Err(error),
@@ -204,7 +213,8 @@ impl SimNode {
         let Some(identity) = engine.peer_identity(peer).cloned() else { return };
         match wire::verify_reply(body, &identity) {
             Ok(reply) => {
-                let done = self.decide(now, crash, |engine, store| engine.settle(store, peer, token, reply, now));
+                let done =
+                    self.decide(now, crash, |engine, store| engine.settle(store, peer, token, reply, now));
                 if let Done::Refused(_) = done {
                     self.failed(peer, token, now);
                 }
@@ -230,7 +240,12 @@ impl SimNode {
     fn next_card(&self) -> Option<Card> {
         let identity = self.engine.as_ref()?.identity();
         let latest = identity.latest().clone();
-        Some(Card { sequence: latest.sequence + 1, previous: Some(identity.latest_hash()), log_continues: None, ..latest })
+        Some(Card {
+            sequence: latest.sequence + 1,
+            previous: Some(identity.latest_hash()),
+            log_continues: None,
+            ..latest
+        })
     }
 
     /// Brings a new organisation key into force, and perhaps a new node key.
@@ -261,7 +276,8 @@ impl SimNode {
         let Some(engine) = &self.engine else { return false };
         let (number, tail) = engine.log();
         card.time = now;
-        card.log_continues = Some(LogContinuation { origin: card.log_origin.clone(), size: tail.size(), root: tail.root() });
+        card.log_continues =
+            Some(LogContinuation { origin: card.log_origin.clone(), size: tail.size(), root: tail.root() });
         card.log_origin = format!("{}/log/{}", self.did, number + 1);
         let signed = card.sign(&[&*self.keys.organisation]).expect("a software key signs");
         let keys = self.keys.clone();

@@ -268,7 +268,8 @@ impl World {
                 let node = self.some_node(count);
                 let at = self.moment(CHAOS_MS);
                 let hours = 1 + self.random.below(10);
-                let by_ms = i64::try_from(hours).unwrap_or(1) * if self.random.chance(500) { 3_600_000 } else { -3_600_000 };
+                let by_ms = i64::try_from(hours).unwrap_or(1)
+                    * if self.random.chance(500) { 3_600_000 } else { -3_600_000 };
                 self.at(at, Event::Jump { node, by_ms });
             }
         }
@@ -330,7 +331,12 @@ impl World {
             if self.calm && self.is_settled() {
                 break;
             }
-            assert!(at < CHAOS_MS + 16_000 + SETTLE_MS, "it did not settle: {}", self.unsettled());
+            assert!(
+                at < CHAOS_MS + 16_000 + SETTLE_MS,
+                "it did not settle: {} (last message {} s before)",
+                self.unsettled(),
+                (self.now_ms - self.last_message_ms) / 1000
+            );
             self.summary.events += 1;
             self.handle(event);
         }
@@ -368,11 +374,22 @@ impl World {
             if let Some(reason) = engine.halted() {
                 out.push(format!("node {index} has halted: {reason}"));
             }
+            if self.trace {
+                eprintln!("node {index}: {} really wait", node.store.queued_count());
+            }
             for status in engine.peer_statuses() {
                 let dealt_with = status.record.standing == hiwar_dialogue::ledger::Standing::Active;
-                let forger = self.twin_of.and_then(|t| self.nodes.get(t)).is_some_and(|n| n.did == status.record.did);
+                let forger =
+                    self.twin_of.and_then(|t| self.nodes.get(t)).is_some_and(|n| n.did == status.record.did);
                 if dealt_with && !forger && status.backlog > 0 {
-                    out.push(format!("node {index} has {} entries waiting for {}", status.backlog, status.record.did));
+                    out.push(format!(
+                        "node {index} has {} entries waiting for {} (cursor {}, settled through {}, {})",
+                        status.backlog,
+                        status.record.did,
+                        status.cursor,
+                        status.record.settled_through,
+                        if status.in_flight { "in flight" } else { "idle" },
+                    ));
                 }
             }
         }
@@ -465,7 +482,11 @@ impl World {
             if delivery == DeliveryMode::Push
                 && let Some((token, body)) = node.plan(&did, now)
             {
-                self.checks.checkpoint_shown(&own, &body, index >= self.honest || self.twin_of == Some(index));
+                self.checks.checkpoint_shown(
+                    &own,
+                    &body,
+                    index >= self.honest || self.twin_of == Some(index),
+                );
                 self.send(index, peer, token, body, false);
                 self.at(now_ms + TIMEOUT_MS, Event::Timeout { node: index, peer, token });
             }
@@ -509,7 +530,15 @@ impl World {
         }
     }
 
-    fn request(&mut self, from: usize, to: usize, (session, number): (u64, u64), token: u64, body: &[u8], fetch: bool) {
+    fn request(
+        &mut self,
+        from: usize,
+        to: usize,
+        (session, number): (u64, u64),
+        token: u64,
+        body: &[u8],
+        fetch: bool,
+    ) {
         let now_ms = self.now_ms;
         let crash = self.faults.crashes && !self.calm && self.random.chance(15);
         let Some(did) = self.nodes.get(from).map(|n| n.did.clone()) else { return };
@@ -537,9 +566,14 @@ impl World {
             if token != 0 {
                 node.settle(&did, token, body, now, crash);
             }
-            if let Some((token, batch)) = node.plan(&did, now) {
+            let planned = node.plan(&did, now);
+            self.say(|| {
+                format!("{to} is asked by {from} (answers {token}): {:?}", planned.as_ref().map(|p| p.0))
+            });
+            let Some(node) = self.nodes.get_mut(to) else { return };
+            if let Some((token, batch)) = planned {
                 let own = node.did.clone();
-                let forger = self.is_forger(to);
+                let forger = self.is_forger(to) || self.nodes.get(to).is_some_and(|n| n.restored > 0);
                 self.checks.checkpoint_shown(&own, &batch, forger);
                 self.last_message_ms = now_ms;
                 self.at(now_ms + 2 * TIMEOUT_MS, Event::Timeout { node: to, peer: from, token });
@@ -556,7 +590,7 @@ impl World {
                     let refused = answer.get("refused").map(ToString::to_string).unwrap_or_default();
                     format!("{to} takes a batch of {from} {refused}")
                 });
-                let forger = self.is_forger(to);
+                let forger = self.is_forger(to) || self.nodes.get(to).is_some_and(|n| n.restored > 0);
                 self.checks.checkpoint_shown(&own, &reply, forger);
                 if crash {
                     self.crash(to);
@@ -594,10 +628,12 @@ impl World {
         }
         let now = node.now(now_ms);
         if fetched {
-            if let Done::Kept(reply) = node.receive(&did, body, now, crash) {
-                node.fetched.insert(peer, (token, reply));
-            } else {
-                self.lost_if_down(to);
+            match node.receive(&did, body, now, crash) {
+                Done::Kept(reply) => {
+                    node.fetched.insert(peer, (token, reply));
+                }
+                Done::Lost => self.lost(to),
+                Done::Refused(why) => self.say(|| format!("{to} refuses what it fetched from {from}: {why}")),
             }
             return;
         }
@@ -684,7 +720,12 @@ impl World {
         if let Some(flag) = self.disturbed.get_mut(index) {
             *flag = true;
         }
-        self.say(|| format!("{index} is restored from its backup{}", if silent { " and does not know it" } else { "" }));
+        self.say(|| {
+            format!(
+                "{index} is restored from its backup{}",
+                if silent { " and does not know it" } else { "" }
+            )
+        });
     }
 
     /// A node starts to lead two lives with the same keys.
@@ -757,11 +798,14 @@ impl World {
         let Some(node) = self.nodes.get(index) else { return };
         let Some(engine) = &node.engine else { return };
         let me = node.did.clone();
-        let others: Vec<Did> = self.nodes.iter().take(self.honest).map(|n| n.did.clone()).filter(|d| *d != me).collect();
+        let others: Vec<Did> =
+            self.nodes.iter().take(self.honest).map(|n| n.did.clone()).filter(|d| *d != me).collect();
         let unanswered: Vec<EntryId> = engine
             .dialogues()
             .flat_map(|d| d.memberships.iter().map(move |m| (d, m)))
-            .filter(|(d, m)| d.concerned(m).contains(&me) && !m.assents.contains(&me) && !m.refusals.contains(&me))
+            .filter(|(d, m)| {
+                d.concerned(m).contains(&me) && !m.assents.contains(&me) && !m.refusals.contains(&me)
+            })
             .map(|(_, m)| m.entry)
             .collect();
         let open: Vec<(DialogueId, Vec<Did>)> = engine
@@ -778,7 +822,11 @@ impl World {
         let words = |text: String| Words { texts: Texts::from([("en".to_owned(), text)]), prevailing: None };
         let number = self.random.below(1_000_000);
         let command = if let Some(of) = unanswered.first().filter(|_| self.random.chance(800)) {
-            if self.random.chance(60) { Command::Refuse { of: *of, words: Words::default() } } else { Command::Assent { of: *of } }
+            if self.random.chance(60) {
+                Command::Refuse { of: *of, words: Words::default() }
+            } else {
+                Command::Assent { of: *of }
+            }
         } else if open.is_empty() || self.random.chance(80) {
             let mut with: Vec<Did> = others.iter().filter(|_| self.random.chance(700)).cloned().collect();
             if with.is_empty() {
@@ -792,14 +840,26 @@ impl World {
             match (self.random.below(10), target) {
                 (0, Some((of, true))) => Command::Correct { of, words: words(format!("right {number}")) },
                 (1, Some((of, true))) => Command::Withdraw { of, words: Words::default() },
-                (0 | 2, Some((of, false))) => Command::Dispute { of, words: words(format!("other {number}")) },
+                (0 | 2, Some((of, false))) => {
+                    Command::Dispute { of, words: words(format!("other {number}")) }
+                }
                 (1 | 3, Some((of, false))) => Command::Acknowledge { of, words: Words::default() },
                 (4, _) if self.faults.joining && parties.len() < self.honest => {
                     let mut all = parties;
                     all.extend(others.iter().find(|d| !all.contains(d)).cloned());
-                    Command::ChangeMembership { dialogue, parties: all, cap: Marking::Amber, title: Texts::new() }
+                    Command::ChangeMembership {
+                        dialogue,
+                        parties: all,
+                        cap: Marking::Amber,
+                        title: Texts::new(),
+                    }
                 }
-                _ => Command::Say { dialogue, marking: Marking::Green, words: words(format!("said {number}")), attachments: Vec::new() },
+                _ => Command::Say {
+                    dialogue,
+                    marking: Marking::Green,
+                    words: words(format!("said {number}")),
+                    attachments: Vec::new(),
+                },
             }
         } else {
             return;

@@ -9,10 +9,10 @@
 
 pub mod attachments;
 pub mod backup;
-pub mod memory;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod error;
+pub mod memory;
 mod sqlite;
 
 pub use error::StorageError;

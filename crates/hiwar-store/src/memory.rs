@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hiwar_dialogue::entry::{DialogueId, EntryId};
 use hiwar_dialogue::ledger::{
-    Alarm, Change, Delivery, DialogueRecord, Direction, LogNumber, OwnRecord, PeerRecord, Seq, Snapshot, Store,
-    StoreError, StoredEntry, View,
+    Alarm, Change, Delivery, DialogueRecord, Direction, LogNumber, OwnRecord, PeerRecord, Seq, Snapshot,
+    Store, StoreError, StoredEntry, View,
 };
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
@@ -98,7 +98,10 @@ impl State {
             Change::Leaf { log, index, data } => {
                 let leaves = self.leaves.entry(*log).or_default();
                 if usize::try_from(*index).ok() != Some(leaves.len()) {
-                    return Err(StoreError::Failed(format!("leaf {index} does not follow leaf {}", leaves.len())));
+                    return Err(StoreError::Failed(format!(
+                        "leaf {index} does not follow leaf {}",
+                        leaves.len()
+                    )));
                 }
                 leaves.push(data.clone());
             }
@@ -141,11 +144,19 @@ impl View for MemoryStore {
         Ok(self.current.entries.get(&seq).cloned())
     }
 
-    fn queued(&self, peer: &Did, after: Seq, count_max: usize, bytes_max: usize) -> Result<Vec<StoredEntry>, StoreError> {
+    fn queued(
+        &self,
+        peer: &Did,
+        after: Seq,
+        count_max: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
         let mut found = Vec::new();
         let mut bytes = 0_usize;
         let waiting = self.current.queue.get(peer).map(|q| q.range(after.saturating_add(1)..));
-        for entry in waiting.into_iter().flatten().filter_map(|seq| self.current.entries.get(seq)).take(count_max) {
+        for entry in
+            waiting.into_iter().flatten().filter_map(|seq| self.current.entries.get(seq)).take(count_max)
+        {
             bytes = bytes.saturating_add(entry.content.len());
             if bytes > bytes_max && !found.is_empty() {
                 break;

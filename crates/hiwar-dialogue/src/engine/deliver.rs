@@ -57,6 +57,10 @@ pub struct PeerStatus {
     pub attempts: u32,
     /// When the next attempt is due.
     pub next_attempt: Timestamp,
+    /// Whether a batch is under way.
+    pub in_flight: bool,
+    /// Up to which position delivery has got; what waits before it is looked at again later.
+    pub cursor: Seq,
 }
 
 /// Whether a timer has run out. No timer of the engine runs longer than `longest_ms`; one that
@@ -75,6 +79,8 @@ impl Engine {
                 backlog: p.backlog,
                 attempts: p.attempts,
                 next_attempt: p.next_attempt,
+                in_flight: p.in_flight.is_some(),
+                cursor: p.cursor,
             })
             .collect()
     }
@@ -309,6 +315,11 @@ impl Engine {
     }
 
     fn advance(&mut self, view: &dyn View, did: &Did, last: Seq, now: Timestamp) -> Result<(), EngineError> {
+        // What the peer asked for again in this very answer goes out before anything later.
+        let again = self.changes.iter().any(|c| matches!(c, Change::Queue { peer, seq } if peer == did && *seq <= last));
+        if again {
+            return Ok(());
+        }
         let pending = self.pending_after_changes(view, did, last)?;
         let retry_ms = self.config.retry_first_ms.saturating_mul(8).min(self.config.retry_max_ms);
         let Some(peer) = self.peers.get_mut(did) else { return Ok(()) };
