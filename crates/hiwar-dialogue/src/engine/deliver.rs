@@ -316,7 +316,10 @@ impl Engine {
 
     fn advance(&mut self, view: &dyn View, did: &Did, last: Seq, now: Timestamp) -> Result<(), EngineError> {
         // What the peer asked for again in this very answer goes out before anything later.
-        let again = self.changes.iter().any(|c| matches!(c, Change::Queue { peer, seq } if peer == did && *seq <= last));
+        let again = self
+            .changes
+            .iter()
+            .any(|c| matches!(c, Change::Queue { peer, seq } if peer == did && *seq <= last));
         if again {
             return Ok(());
         }
