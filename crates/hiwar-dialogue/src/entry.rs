@@ -187,8 +187,7 @@ impl Body {
 
     fn from_value(type_name: &str, data: Value) -> Result<Self, EntryError> {
         fn read<T: serde::de::DeserializeOwned>(data: Value) -> Result<T, EntryError> {
-            serde_json::from_value(data)
-                .map_err(|e| EntryError::BadMember { member: "data", problem: e.to_string() })
+            serde_json::from_value(data).map_err(|e| bad("data", e.to_string()))
         }
         Ok(match type_name {
             "org.hiwar.statement.v1" => Self::Statement(read(data)?),
@@ -277,6 +276,9 @@ struct Outer {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attachments: Vec<Attachment>,
     datacontenttype: String,
+    /// Written only. Reading a `Value` as a `Value` once more is avoided: that would give one
+    /// member name a meaning of its own (see `hiwar_trust::jcs`).
+    #[serde(skip_deserializing)]
     data: Value,
 }
 
@@ -287,7 +289,26 @@ const JSON_LIMITS: JsonLimits = JsonLimits {
 };
 
 fn bad(member: &'static str, problem: impl Into<String>) -> EntryError {
-    EntryError::BadMember { member, problem: problem.into() }
+    EntryError::BadMember { member, problem: brief(problem) }
+}
+
+/// The longest account of what is wrong with a stranger's bytes, in characters.
+const PROBLEM_CHARS_MAX: usize = 300;
+
+/// An account of what is wrong, cut: it is logged and sent back, and may quote what came.
+pub(crate) fn brief(problem: impl Into<String>) -> String {
+    let mut problem = problem.into();
+    if let Some((end, _)) = problem.char_indices().nth(PROBLEM_CHARS_MAX) {
+        problem.truncate(end);
+        problem.push('…');
+    }
+    problem
+}
+
+/// Refuses an array where an object belongs; the reader behind would take it for one whose members
+/// come in the order of their declaration.
+fn expect_object(member: &'static str, value: &Value) -> Result<(), EntryError> {
+    if value.is_object() { Ok(()) } else { Err(bad(member, "it must be an object")) }
 }
 
 impl Entry {
@@ -297,8 +318,13 @@ impl Entry {
     /// # Errors
     /// What is wrong with the bytes.
     pub fn parse(content: &[u8]) -> Result<Self, EntryError> {
-        let value = jcs::parse_canonical(content, JSON_LIMITS)
-            .map_err(|e| EntryError::NotCanonical(e.to_string()))?;
+        let mut value = jcs::parse_canonical(content, JSON_LIMITS)
+            .map_err(|e| EntryError::NotCanonical(brief(e.to_string())))?;
+        expect_object("(outer)", &value)?;
+        let data = value.get_mut("data").map(Value::take).ok_or_else(|| bad("data", "it is missing"))?;
+        expect_object("data", &data)?;
+        let attachments = value.get("attachments").and_then(Value::as_array);
+        attachments.into_iter().flatten().try_for_each(|file| expect_object("attachments", file))?;
         let outer: Outer = serde_json::from_value(value).map_err(|e| bad("(outer)", e.to_string()))?;
         if outer.specversion != "1.0" {
             return Err(bad("specversion", "it must be \"1.0\" (CloudEvents)"));
@@ -321,7 +347,7 @@ impl Entry {
             prev: outer.prev,
             nonce,
             attachments: outer.attachments,
-            body: Body::from_value(&outer.type_name, outer.data)?,
+            body: Body::from_value(&outer.type_name, data)?,
         };
         entry.check()?;
         Ok(entry)
@@ -566,8 +592,11 @@ impl SignedEntry {
         if line.len() > limits::ENTRY_BYTES_MAX + 512 {
             return Err(EntryError::BadEnvelope(format!("it has {} bytes", line.len())));
         }
+        if line.first() != Some(&b'{') {
+            return Err(EntryError::BadEnvelope("it is no object".to_owned()));
+        }
         let envelope: EnvelopeIn<'_> =
-            serde_json::from_slice(line).map_err(|e| EntryError::BadEnvelope(e.to_string()))?;
+            serde_json::from_slice(line).map_err(|e| EntryError::BadEnvelope(brief(e.to_string())))?;
         Self::from_parts(envelope.entry.get().as_bytes(), envelope.key, envelope.signature)
     }
 

@@ -14,7 +14,7 @@ use hiwar_trust::receipt::{ReceiptItem, SignedReceipt};
 use hiwar_trust::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{DialogueId, EntryError, EntryId, SignedEntry};
+use crate::entry::{DialogueId, EntryError, EntryId, SignedEntry, brief};
 use crate::limits;
 
 /// The protocol's version, as it stands in every header.
@@ -299,7 +299,7 @@ impl KeyDirectory {
 }
 
 fn malformed(part: &'static str, problem: impl ToString) -> WireError {
-    WireError::Malformed { part, problem: problem.to_string() }
+    WireError::Malformed { part, problem: brief(problem.to_string()) }
 }
 
 /// Writes a batch.
@@ -340,16 +340,16 @@ pub fn verify_batch(body: &[u8], keys: &KeyDirectory) -> Result<VerifiedBatch, W
             unit: "entries",
         });
     }
-    let bodies: Vec<&[u8]> = lines.filter(|l| !l.is_empty()).collect();
-    if bodies.len() != header.entries {
+    let bodies = lines.filter(|l| !l.is_empty());
+    let found = bodies.clone().count();
+    if found != header.entries {
         return Err(malformed(
             "body",
-            format!("the header announces {} entries, {} follow", header.entries, bodies.len()),
+            format!("the header announces {} entries, {found} follow", header.entries),
         ));
     }
     let sender = with_new_cards(keys.get(&header.from), &header.briefing.cards);
     let lines = bodies
-        .iter()
         .enumerate()
         .map(|(line, bytes)| verify_line(line, bytes, keys, sender.as_deref(), &header.from))
         .collect();

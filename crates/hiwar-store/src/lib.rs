@@ -1,1 +1,14 @@
-//! Durable state: the Store trait, its SQLite adapter and the attachment folder
+//! Durable state: the SQLite adapter of the ledger's `Store`, the attachment folder, and backups.
+//!
+//! * `sqlite` — one writer per folder, any number of readers beside it;
+//! * `attachments` — files, named by nothing but their digest;
+//! * `backup` — a consistent copy of a running node's folder, and its way back;
+//! * `contract` — what every store must do, as one suite of tests for all of them.
+//!
+//! This crate decides nothing: it keeps what the engine tells it to keep.
+
+mod error;
+mod sqlite;
+
+pub use error::StorageError;
+pub use sqlite::{DATABASE_FILE, SqliteReader, SqliteStore};

@@ -69,12 +69,13 @@ impl FromStr for Did {
         let (name, port) = host.split_once("%3A").map_or((host, None), |(n, p)| (n, Some(p)));
         let name_ok = !name.is_empty()
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
-            && !name.starts_with(['-', '.']);
+            && !name.starts_with('-')
+            && name.split('.').all(|label| !label.is_empty());
         if !name_ok {
-            return Err(fail("its host is empty or has a character outside a-z 0-9 - ."));
+            return Err(fail("its host is empty, has an empty part or a character outside a-z 0-9 - ."));
         }
-        if port.is_some_and(|p| p.parse::<u16>().is_err()) {
-            return Err(fail("its port is not a number up to 65535"));
+        if port.is_some_and(|p| !is_port(p)) {
+            return Err(fail("its port is not a number from 1 to 65535 without sign and leading zeros"));
         }
         for segment in segments {
             let ok = !segment.is_empty()
@@ -88,6 +89,11 @@ impl FromStr for Did {
         }
         Ok(Self(text.into()))
     }
+}
+
+/// Ports have one spelling, or one node would have several identifiers.
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok_and(|port| port > 0 && port.to_string() == text)
 }
 
 impl fmt::Display for Did {
@@ -140,6 +146,11 @@ mod tests {
             "did:web:a:",
             "did:web:A.example",
             "did:web:a%3A99999",
+            "did:web:a%3A0",
+            "did:web:a%3A0443",
+            "did:web:a%3A+443",
+            "did:web:a.",
+            "did:web:a..b",
             "did:web:a/b",
             "did:web:.a",
         ] {

@@ -22,6 +22,8 @@ pub const CARD_TYPE: &str = "org.hiwar.card.v1";
 pub const CHAIN_CARDS_MAX: usize = 1024;
 /// The largest card, in bytes of canonical JSON.
 pub const CARD_BYTES_MAX: usize = 16 * 1024;
+/// The most signatures on one card; no card needs more than two.
+pub const CARD_SIGNATURES_MAX: usize = 4;
 
 /// How entries reach a participant's node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,6 +195,12 @@ impl Card {
         Ok(Hash::of(&self.canonical()?))
     }
 
+    /// What people compare by voice before they trust this card: a digest of the participant's
+    /// identifier and the card's organisation key. It stays the same until the key changes.
+    pub fn fingerprint(&self) -> Hash {
+        Hash::of(format!("{}\n{}\n", self.did, self.organisation_key).as_bytes())
+    }
+
     /// Signs the card with each of `holders`.
     ///
     /// # Errors
@@ -204,6 +212,11 @@ impl Card {
             signatures.push(CardSignature { key: holder.public_key().id(), value: holder.sign(&bytes)? });
         }
         Ok(SignedCard { card: self, signatures })
+    }
+
+    fn revokes_itself(&self) -> bool {
+        let own = self.organisation_key.id();
+        self.revoked.iter().any(|revoked| revoked.key == own)
     }
 
     fn check_members(&self) -> Result<(), IdentityError> {
@@ -233,15 +246,31 @@ impl Card {
     }
 }
 
+const SELF_REVOKED: &str = "it revokes its own organisation key; bring a new one";
+
 fn is_http_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|r| !r.is_empty() && r.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\'))
 }
 
 impl SignedCard {
+    /// Checks the form, before any signature is; returns the signed bytes.
+    fn checked_bytes(&self) -> Result<Vec<u8>, IdentityError> {
+        self.card.check_members()?;
+        let bytes = self.card.canonical()?;
+        let bad = |member, problem| Err(IdentityError::BadMember { member, problem });
+        if bytes.len() > CARD_BYTES_MAX {
+            return bad("size", "is over 16 KiB");
+        }
+        if self.signatures.len() > CARD_SIGNATURES_MAX {
+            return bad("signatures", "are more than 4; send only those of this card's keys");
+        }
+        Ok(bytes)
+    }
+
     fn is_signed_by(&self, bytes: &[u8], key: &PublicKey) -> bool {
         let id = key.id();
-        self.signatures.iter().take(4).any(|s| s.key == id && key.verify(bytes, &s.value).is_ok())
+        self.signatures.iter().any(|s| s.key == id && key.verify(bytes, &s.value).is_ok())
     }
 }
 
@@ -284,14 +313,16 @@ impl Identity {
         }
         let mut cards = cards.into_iter();
         let first = cards.next().ok_or(IdentityError::Length { count: 0 })?;
-        first.card.check_members()?;
+        let bytes = first.checked_bytes()?;
         if first.card.sequence != 0 || first.card.previous.is_some() {
             return Err(IdentityError::BrokenChain {
                 sequence: first.card.sequence,
                 problem: "the first card must have sequence 0 and no previous",
             });
         }
-        let bytes = first.card.canonical()?;
+        if first.card.revokes_itself() {
+            return Err(IdentityError::BrokenChain { sequence: 0, problem: SELF_REVOKED });
+        }
         if !first.is_signed_by(&bytes, &first.card.organisation_key) {
             return Err(IdentityError::MissingSignature { sequence: 0, signer: "organisation key" });
         }
@@ -312,12 +343,8 @@ impl Identity {
     /// # Errors
     /// [`IdentityError::Fork`] when another card stands at its place; otherwise what is wrong.
     pub fn extend(&mut self, next: SignedCard) -> Result<bool, IdentityError> {
-        next.card.check_members()?;
+        let bytes = next.checked_bytes()?;
         let sequence = next.card.sequence;
-        let bytes = next.card.canonical()?;
-        if bytes.len() > CARD_BYTES_MAX {
-            return Err(IdentityError::BadMember { member: "size", problem: "is over 16 KiB" });
-        }
         let shown = Hash::of(&bytes);
         let broken = |problem| Err(IdentityError::BrokenChain { sequence, problem });
         let latest = self.latest();
@@ -356,8 +383,8 @@ impl Identity {
         if latest.revoked.iter().any(|old| !next.card.revoked.contains(old)) {
             return broken("it drops a revocation");
         }
-        if next.card.revoked.iter().any(|r| r.key == next.card.organisation_key.id()) {
-            return broken("it revokes its own organisation key; bring a new one");
+        if next.card.revokes_itself() {
+            return broken(SELF_REVOKED);
         }
         self.hashes.push(shown);
         self.keys.push((next.card.organisation_key.id(), next.card.organisation_key.clone()));
@@ -421,7 +448,6 @@ impl Identity {
     /// What people compare by voice before they trust this participant: a digest of its
     /// identifier and its current organisation key.
     pub fn fingerprint(&self) -> Hash {
-        let latest = self.latest();
-        Hash::of(format!("{}\n{}\n", latest.did, latest.organisation_key).as_bytes())
+        self.latest().fingerprint()
     }
 }

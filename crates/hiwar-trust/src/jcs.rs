@@ -10,8 +10,11 @@
 //! identify it, so 2^63 would read `9223372036854776000`, which a reader with 64-bit integers takes
 //! for another number. Send such quantities as text.
 
+mod plain;
+
 use std::borrow::Cow;
 
+use plain::Plain;
 use serde_json::{Map, Number, Value};
 
 /// The largest integer that a double holds together with all smaller ones, 2^53 - 1.
@@ -126,7 +129,7 @@ pub fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), JcsError> {
 /// Any [`JcsError`]; [`JcsError::NotCanonical`] names the first byte that differs.
 pub fn parse_canonical(bytes: &[u8], limits: JsonLimits) -> Result<Value, JcsError> {
     check_limits(bytes, limits)?;
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| not_json(bytes, &error))?;
+    let Plain(value) = serde_json::from_slice(bytes).map_err(|error| not_json(bytes, &error))?;
     let mut canonical = Vec::with_capacity(bytes.len());
     write_value(&value, DEPTH_MAX, &mut canonical)?;
     if canonical == bytes { Ok(value) } else { Err(first_difference(&canonical, bytes)) }

@@ -133,9 +133,12 @@ impl PublicKey {
     /// A key from its 32 raw bytes.
     ///
     /// # Errors
-    /// [`KeyError::BadKey`] when they are no point on the curve or a weak one.
+    /// [`KeyError::BadKey`] when they are no point on the curve, a weak one, or not its one encoding.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
         let fail = || KeyError::BadKey { text: hex::encode(bytes) };
+        if !has_reduced_coordinate(bytes) {
+            return Err(fail());
+        }
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| fail())?;
         if key.is_weak() { Err(fail()) } else { Ok(Self(key)) }
     }
@@ -154,6 +157,13 @@ impl PublicKey {
             .verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0))
             .map_err(|_| KeyError::WrongSignature { key: self.id() })
     }
+}
+
+/// Whether the encoded coordinate is below 2^255 - 19, as RFC 8032 section 5.1.3 demands. The curve
+/// library takes it modulo that prime, which would give a few points two names.
+fn has_reduced_coordinate(bytes: &[u8; 32]) -> bool {
+    let [lowest, middle @ .., highest] = bytes;
+    *lowest < 0xed || middle.iter().any(|byte| *byte != 0xff) || highest & 0x7f != 0x7f
 }
 
 impl fmt::Display for PublicKey {
@@ -280,5 +290,16 @@ mod tests {
         assert!(PublicKey::from_bytes(&[0; 32]).is_err());
         assert!(matches!("rsa:AAAA".parse::<PublicKey>(), Err(KeyError::UnknownAlgorithm { .. })));
         assert!("ed25519:AAAA".parse::<PublicKey>().is_err());
+    }
+
+    /// 2^255 - 16 is 3 modulo 2^255 - 19, the coordinate of a point that is not weak.
+    #[test]
+    fn a_point_has_one_encoding() {
+        let mut reduced = [0; 32];
+        reduced[0] = 3;
+        assert!(PublicKey::from_bytes(&reduced).is_ok());
+        let mut unreduced = [0xff; 32];
+        (unreduced[0], unreduced[31]) = (0xf0, 0x7f);
+        assert!(PublicKey::from_bytes(&unreduced).is_err());
     }
 }

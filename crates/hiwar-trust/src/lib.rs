@@ -9,6 +9,7 @@ pub mod did;
 pub mod hash;
 pub mod httpsig;
 pub mod identity;
+pub mod invitation;
 pub mod jcs;
 pub mod key;
 pub mod keyfile;

@@ -73,6 +73,25 @@ pub struct Receipt {
     pub items: Vec<ReceiptItem>,
 }
 
+/// The signed text of a receipt without its items: enough to prove single items of it and to keep
+/// the others to oneself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptHead {
+    /// The node's participant that received.
+    pub issuer: Did,
+    /// The participant that delivered.
+    pub to: Did,
+    /// When, by the issuer's clock.
+    pub time: Timestamp,
+    /// How many items the signature covers.
+    pub count: u64,
+    /// Merkle root over the item lines.
+    pub items_root: Hash,
+    /// The issuer's log right after.
+    pub log: Checkpoint,
+    note: Note,
+}
+
 /// A receipt with its signature, checked for form; [`SignedReceipt::verify`] checks the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedReceipt {
@@ -156,6 +175,17 @@ fn base64_hash(text: &str) -> Option<Hash> {
     Some(Hash(bytes.try_into().ok()?))
 }
 
+/// The text that is signed, in its one spelling.
+fn text(to: &Did, time: Timestamp, count: impl fmt::Display, items_root: Hash, log: &Checkpoint) -> String {
+    format!(
+        "{HEADER}\nto {to}\ntime {time}\nitems {count} {}\nlog {}\nstate {} {}\n",
+        BASE64.encode(items_root.as_bytes()),
+        log.origin(),
+        log.size(),
+        BASE64.encode(log.root().as_bytes()),
+    )
+}
+
 impl Receipt {
     /// The hashes of the item lines, as the leaves of the receipt's own small tree.
     pub fn item_hashes(&self) -> Vec<Hash> {
@@ -172,16 +202,8 @@ impl Receipt {
     }
 
     fn text(&self) -> String {
-        format!(
-            "{HEADER}\nto {}\ntime {}\nitems {} {}\nlog {}\nstate {} {}\n",
-            self.to,
-            self.time,
-            self.items.len(),
-            BASE64.encode(merkle::root(&self.item_hashes()).as_bytes()),
-            self.log.origin(),
-            self.log.size(),
-            BASE64.encode(self.log.root().as_bytes()),
-        )
+        let root = merkle::root(&self.item_hashes());
+        text(&self.to, self.time, self.items.len(), root, &self.log)
     }
 
     /// Signs the receipt with the issuer's node key.
@@ -197,12 +219,12 @@ impl Receipt {
     }
 }
 
-impl SignedReceipt {
-    /// Reads a receipt and checks that it covers exactly `items`.
+impl ReceiptHead {
+    /// Reads the signed text. Verifies no signature.
     ///
     /// # Errors
-    /// What is wrong with its form, or [`ReceiptError::WrongItems`].
-    pub fn parse(note: &str, items: Vec<ReceiptItem>) -> Result<Self, ReceiptError> {
+    /// What is wrong with its form.
+    pub fn parse(note: &str) -> Result<Self, ReceiptError> {
         use ReceiptError::Malformed;
         let parsed = Note::parse(note.as_bytes()).map_err(|e| ReceiptError::Note(e.to_string()))?;
         let mut lines = parsed.text().lines();
@@ -218,7 +240,7 @@ impl SignedReceipt {
             .strip_prefix("time ")
             .and_then(|t| t.parse().ok())
             .ok_or(Malformed("line 3 must be `time RFC3339`"))?;
-        let (count, root) = next()
+        let (count, items_root) = next()
             .strip_prefix("items ")
             .and_then(|t| t.split_once(' '))
             .and_then(|(n, r)| Some((decimal(n)?, base64_hash(r)?)))
@@ -229,9 +251,6 @@ impl SignedReceipt {
             .and_then(|t| t.split_once(' '))
             .and_then(|(n, r)| Some((decimal(n)?, base64_hash(r)?)))
             .ok_or(Malformed("line 6 must be `state SIZE ROOT`"))?;
-        if !next().is_empty() {
-            return Err(Malformed("it has more than six lines"));
-        }
         let issuer = parsed
             .signatures()
             .first()
@@ -239,11 +258,57 @@ impl SignedReceipt {
             .ok_or(Malformed("its signature must bear the issuer's DID"))?;
         let log =
             Checkpoint::new(&origin, size, log_root).map_err(|_| Malformed("its log origin is wrong"))?;
+        if text(&to, time, count, items_root, &log) != parsed.text() {
+            return Err(Malformed("it must have six lines and nothing else"));
+        }
+        Ok(Self { issuer, to, time, count, items_root, log, note: parsed })
+    }
+
+    /// Verifies the signature under one of the issuer's node keys; returns the key that fits.
+    ///
+    /// # Errors
+    /// [`ReceiptError::WrongSignature`] when none fits.
+    pub fn verify<'a>(&self, issuer: &'a Identity) -> Result<&'a PublicKey, ReceiptError> {
+        signing_key(&self.note, &self.issuer, issuer)
+    }
+
+    /// Verifies that `item` is the one at `index` among those the receipt covers.
+    ///
+    /// # Errors
+    /// [`ReceiptError::WrongItems`] when the proof does not lead to the signed root, or the item
+    /// names a leaf beyond the issuer's log.
+    pub fn covers(&self, item: &ReceiptItem, index: u64, proof: &[Hash]) -> Result<(), ReceiptError> {
+        let leaf = merkle::leaf_hash(item.to_string().as_bytes());
+        let in_log = item.leaf < self.log.size();
+        match merkle::verify_inclusion(&leaf, index, self.count, proof, &self.items_root) {
+            Ok(()) if in_log => Ok(()),
+            _ => Err(ReceiptError::WrongItems),
+        }
+    }
+}
+
+/// The node key of `identity` under which `note` verifies.
+fn signing_key<'a>(note: &Note, issuer: &Did, identity: &'a Identity) -> Result<&'a PublicKey, ReceiptError> {
+    let wrong = || ReceiptError::WrongSignature(issuer.clone());
+    if identity.did() != issuer {
+        return Err(wrong());
+    }
+    let name = key_name(issuer).ok_or_else(wrong)?;
+    identity.node_keys().find(|key| note.verify(&name, key).is_ok()).ok_or_else(wrong)
+}
+
+impl SignedReceipt {
+    /// Reads a receipt and checks that it covers exactly `items`.
+    ///
+    /// # Errors
+    /// What is wrong with its form, or [`ReceiptError::WrongItems`].
+    pub fn parse(note: &str, items: Vec<ReceiptItem>) -> Result<Self, ReceiptError> {
+        let ReceiptHead { issuer, to, time, count, items_root, log, .. } = ReceiptHead::parse(note)?;
         let receipt = Receipt { issuer, to, time, log, items };
         let covered = usize::try_from(count)
             .is_ok_and(|n| n == receipt.items.len() && n <= RECEIPT_ITEMS_MAX)
-            && merkle::root(&receipt.item_hashes()) == root
-            && receipt.items.iter().all(|i| i.leaf < size);
+            && merkle::root(&receipt.item_hashes()) == items_root
+            && receipt.items.iter().all(|i| i.leaf < receipt.log.size());
         if covered { Ok(Self { receipt, note: note.to_owned() }) } else { Err(ReceiptError::WrongItems) }
     }
 
@@ -252,13 +317,8 @@ impl SignedReceipt {
     /// # Errors
     /// [`ReceiptError::WrongSignature`] when none fits.
     pub fn verify<'a>(&self, issuer: &'a Identity) -> Result<&'a PublicKey, ReceiptError> {
-        let wrong = || ReceiptError::WrongSignature(self.receipt.issuer.clone());
-        if issuer.did() != &self.receipt.issuer {
-            return Err(wrong());
-        }
         let note = Note::parse(self.note.as_bytes()).map_err(|e| ReceiptError::Note(e.to_string()))?;
-        let name = key_name(&self.receipt.issuer).ok_or_else(wrong)?;
-        issuer.node_keys().find(|key| note.verify(&name, key).is_ok()).ok_or_else(wrong)
+        signing_key(&note, &self.receipt.issuer, issuer)
     }
 }
 
@@ -293,5 +353,29 @@ mod tests {
         let mut items = receipt().items;
         items.pop();
         assert_eq!(SignedReceipt::parse(&signed.note, items), Err(ReceiptError::WrongItems));
+    }
+
+    #[test]
+    fn one_item_is_proved_without_the_others() {
+        let signed = receipt().sign(&SoftwareKey::from_seed(&[7; 32])).unwrap();
+        let head = ReceiptHead::parse(&signed.note).unwrap();
+        assert_eq!((head.count, &head.issuer), (5, &receipt().issuer));
+        let hashes = receipt().item_hashes();
+        for (index, item) in receipt().items.iter().enumerate() {
+            let index = index as u64;
+            let proof = merkle::inclusion_proof(&hashes, index).unwrap();
+            assert_eq!(head.covers(item, index, &proof), Ok(()));
+            assert_eq!(head.covers(item, (index + 1) % 5, &proof), Err(ReceiptError::WrongItems));
+            let other = ReceiptItem { leaf: item.leaf + 1, ..*item };
+            assert_eq!(head.covers(&other, index, &proof), Err(ReceiptError::WrongItems));
+        }
+    }
+
+    #[test]
+    fn a_receipt_has_six_lines_and_nothing_else() {
+        let name = key_name(&receipt().issuer).unwrap();
+        let text = format!("{}\nmore\n", receipt().text());
+        let note = Note::sign(&text, &name, &SoftwareKey::from_seed(&[7; 32])).unwrap().to_string();
+        assert!(matches!(ReceiptHead::parse(&note), Err(ReceiptError::Malformed(_))));
     }
 }

@@ -65,6 +65,18 @@ impl ApiClient {
         self.answer(self.http.get(format!("{}{path}", self.base))).await
     }
 
+    /// Whether the node says that it is ready.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let answer = self.http.get(format!("{}/readyz", self.base)).send().await;
+        answer.is_ok_and(|a| a.status().is_success())
+    }
+
+    /// Reads `path` as text.
+    pub(crate) async fn get_text(&self, path: &str) -> anyhow::Result<String> {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await.with_context(|| self.unreachable())?;
+        Ok(answer.text().await?)
+    }
+
     /// Reads `path` as a stream.
     pub(crate) async fn get_stream(&self, path: &str) -> anyhow::Result<reqwest::Response> {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token);

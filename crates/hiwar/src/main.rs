@@ -4,6 +4,7 @@
 //! command failed or a check did not hold, 2 the command line is wrong.
 
 mod api_client;
+mod bench;
 mod commands;
 
 use std::process::ExitCode;
@@ -53,6 +54,9 @@ enum Command {
     Status(commands::status::Status),
     /// Alarms of a running node
     Alarms(commands::status::Alarms),
+    /// Measure
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Command::Desk(c) => c.run(),
         Command::Status(c) => c.run(),
         Command::Alarms(c) => c.run(),
+        Command::Bench(c) => c.run(),
     };
     match done {
         Ok(code) => code,

@@ -1,13 +1,14 @@
 //! Making entries, and looking one up with its proofs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use hiwar_dialogue::engine::{Command, Draft};
 use hiwar_dialogue::entry::{Attachment, DialogueId, EntryId, Texts, Words};
-use hiwar_dialogue::ledger::StoredEntry;
+use hiwar_dialogue::ledger::{Delivery, StoredEntry};
 use hiwar_dialogue::marking::Marking;
 use hiwar_trust::did::Did;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ use crate::writer::{Carried, Made};
 
 /// Most lines in one bulk request.
 pub const BULK_LINES_MAX: usize = 512;
+/// Longest wait for receipts.
+const WAIT_MS_MAX: u64 = 60_000;
 
 /// What a desk wants done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -156,10 +159,43 @@ pub(super) async fn act(shared: &Shared, caller: &Caller, action: Action) -> Res
     }
 }
 
-/// `POST /api/v1/entries`
-pub(super) async fn one(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
+/// Whether to wait for receipts.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Waiting {
+    /// Wait at most so long for the receipts of all parties.
+    wait_ms: Option<u64>,
+}
+
+/// `POST /api/v1/entries`: answers when the entry is durable here; with `wait_ms`, when all
+/// parties' receipts are stored, or that time is over.
+pub(super) async fn one(
+    State(shared): State<Arc<Shared>>,
+    Query(waiting): Query<Waiting>,
+    caller: By,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let action: Action = serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
-    Ok(Json(made(&act(&shared, &caller, action).await?)))
+    let entry = act(&shared, &caller, action).await?;
+    let mut answer = made(&entry);
+    if let (Some(wait_ms), Some(object)) = (waiting.wait_ms, answer.as_object_mut()) {
+        let limit = Duration::from_millis(wait_ms.min(WAIT_MS_MAX));
+        let receipted = tokio::time::timeout(limit, all_receipted(&shared, entry.seq)).await;
+        object.insert("receipted".into(), json!(matches!(receipted, Ok(Ok(())))));
+    }
+    Ok(Json(answer))
+}
+
+/// Waits until every party's receipt for an entry is stored.
+async fn all_receipted(shared: &Arc<Shared>, seq: u64) -> Result<(), ApiError> {
+    let mut commits = shared.writer.commits();
+    loop {
+        commits.mark_unchanged();
+        let deliveries = shared.read(move |reader| reader.deliveries(seq)).await?;
+        if deliveries.iter().all(|(_, d)| matches!(d, Delivery::Receipted { .. })) {
+            return Ok(());
+        }
+        commits.changed().await.map_err(ApiError::internal)?;
+    }
 }
 
 /// `POST /api/v1/entries/bulk`: one action a line, carried out in order up to the first that is

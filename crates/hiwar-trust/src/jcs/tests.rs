@@ -184,6 +184,29 @@ fn hostile_nesting_is_refused_without_recursion() {
     assert_eq!(out, b"kept");
 }
 
+/// A name that `serde_json` gives a meaning of its own when its feature `raw_value` is on.
+#[test]
+fn no_name_means_anything_and_none_leads_past_the_limits() {
+    let limits = JsonLimits { bytes_max: 64 * 1024, depth_max: 16, members_max: 100 };
+    for text in [
+        r#"{"$serde_json::private::RawValue":"[1]"}"#,
+        r#"{"$serde_json::private::Number":"1","a":2}"#,
+        r#"{"$serde_json::private::RawValue":"1","a":2}"#,
+    ] {
+        let value = parse_canonical(text.as_bytes(), limits).expect(text);
+        assert!(value.is_object(), "{value}");
+    }
+    // Texts in texts: 13 levels of 250 arrays each would exhaust the stack.
+    let mut nested = "1".to_owned();
+    for _ in 0..12 {
+        let inner = Value::String(nested).to_string();
+        nested =
+            format!(r#"{}{{"$serde_json::private::RawValue":{inner}}}{}"#, "[".repeat(15), "]".repeat(15));
+    }
+    let value = parse_canonical(nested.as_bytes(), limits).expect("it is an ordinary document");
+    assert_eq!(to_vec(&value), Ok(nested.into_bytes()));
+}
+
 /// Numbers as the parser itself would hold them, so that values can be compared after a round trip.
 fn numbers() -> impl Strategy<Value = Value> {
     let safe = SAFE_INTEGER_MAX as i64;

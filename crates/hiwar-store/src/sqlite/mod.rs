@@ -1,0 +1,24 @@
+//! The ledger in one SQLite database.
+//!
+//! * `connection` — how the database is opened, and what its errors mean;
+//! * `lock` — one process per folder;
+//! * `migrate` — the schema and its versions;
+//! * `names` — long names and the numbers that stand for them;
+//! * `read`, `write` — one function per question and per change;
+//! * `store` — the writer; `reader` — what the local interface asks beside it.
+
+mod connection;
+mod lock;
+mod migrate;
+mod names;
+mod read;
+mod reader;
+mod store;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use connection::DATABASE_FILE;
+pub use reader::SqliteReader;
+pub use store::SqliteStore;

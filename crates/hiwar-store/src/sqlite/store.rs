@@ -1,0 +1,172 @@
+//! The writer: one transaction at a time, opened by the first change.
+
+use std::fs;
+use std::path::Path;
+
+use hiwar_dialogue::entry::EntryId;
+use hiwar_dialogue::ledger::{
+    Change, Delivery, Direction, LogNumber, Seq, Snapshot, Store, StoreError, StoredEntry, View,
+};
+use hiwar_trust::did::Did;
+use hiwar_trust::hash::Hash;
+use hiwar_trust::receipt::SignedReceipt;
+
+use super::connection::{database_path, open_writer, store_error};
+use super::lock::FolderLock;
+use super::migrate::{MIGRATIONS, migrate};
+use super::read::Database;
+use crate::error::StorageError;
+
+/// Where the open transaction stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    None,
+    Open,
+    /// A change failed part of the way; only rolling back is left.
+    Broken,
+}
+
+/// A node's ledger in a folder of its own.
+///
+/// The folder is locked for as long as the store lives; the database's write-ahead log is carried
+/// over when the store is dropped.
+pub struct SqliteStore {
+    database: Database,
+    transaction: Transaction,
+    _lock: FolderLock,
+}
+
+impl SqliteStore {
+    /// Opens the store in `dir`, making folder and database when they are not there, and brings
+    /// the schema up to date.
+    ///
+    /// # Errors
+    /// When another process works in the folder, the database is none of this program's or of a
+    /// newer version, or the disk fails.
+    pub fn open(dir: &Path) -> Result<Self, StorageError> {
+        fs::create_dir_all(dir).map_err(StorageError::file(dir, "making the folder"))?;
+        let lock = FolderLock::take(dir)?;
+        let path = database_path(dir);
+        let mut connection = open_writer(&path)?;
+        migrate(&mut connection, &path, MIGRATIONS)?;
+        Ok(Self { database: Database::new(connection), transaction: Transaction::None, _lock: lock })
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        match self.transaction {
+            Transaction::Open => Ok(()),
+            Transaction::Broken => {
+                Err(StoreError::Failed("an earlier change failed; roll back before making another".into()))
+            }
+            Transaction::None => {
+                self.run("BEGIN IMMEDIATE")?;
+                self.transaction = Transaction::Open;
+                Ok(())
+            }
+        }
+    }
+
+    fn run(&self, sql: &str) -> Result<(), StoreError> {
+        let run = || self.database.connection.prepare_cached(sql)?.execute([]);
+        run().map(drop).map_err(store_error)
+    }
+}
+
+impl Store for SqliteStore {
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.database.snapshot()
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        self.begin()?;
+        let applied = changes.iter().try_for_each(|change| self.database.change(change));
+        if applied.is_err() {
+            self.transaction = Transaction::Broken;
+        }
+        applied
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        match self.transaction {
+            Transaction::None => Ok(()),
+            Transaction::Broken => {
+                self.roll_back()?;
+                Err(StoreError::Failed("a change had failed; nothing was kept".into()))
+            }
+            Transaction::Open => {
+                let committed = self.run("COMMIT");
+                match committed {
+                    Ok(()) => {
+                        self.transaction = Transaction::None;
+                        Ok(())
+                    }
+                    Err(error) => {
+                        self.roll_back()?;
+                        Err(error)
+                    }
+                }
+            }
+        }
+    }
+
+    fn roll_back(&mut self) -> Result<(), StoreError> {
+        if self.transaction == Transaction::None {
+            return Ok(());
+        }
+        // A full disk or failed write may have rolled the transaction back already.
+        if !self.database.connection.is_autocommit() {
+            self.run("ROLLBACK")?;
+        }
+        self.transaction = Transaction::None;
+        self.database.forget_names();
+        Ok(())
+    }
+}
+
+/// Answers the ledger's questions from the field `database`.
+macro_rules! view_through_database {
+    ($store:ty) => {
+        impl View for $store {
+            fn find(&self, id: &EntryId) -> Result<Option<Seq>, StoreError> {
+                self.database.find(id)
+            }
+
+            fn entry(&self, seq: Seq) -> Result<Option<StoredEntry>, StoreError> {
+                self.database.entry(seq)
+            }
+
+            fn queued(
+                &self,
+                peer: &Did,
+                after: Seq,
+                count_max: usize,
+                bytes_max: usize,
+            ) -> Result<Vec<StoredEntry>, StoreError> {
+                self.database.queued(peer, after, count_max, bytes_max)
+            }
+
+            fn delivery(&self, peer: &Did, seq: Seq) -> Result<Option<Delivery>, StoreError> {
+                self.database.delivery(peer, seq)
+            }
+
+            fn receipt(&self, number: u64) -> Result<Option<(Direction, SignedReceipt)>, StoreError> {
+                self.database.receipt(number)
+            }
+
+            fn tile(&self, log: LogNumber, level: u8, index: u64) -> Result<Option<Vec<Hash>>, StoreError> {
+                self.database.tile(log, level, index)
+            }
+
+            fn leaves(&self, log: LogNumber, from: u64, count_max: usize) -> Result<Vec<String>, StoreError> {
+                self.database.leaves(log, from, count_max)
+            }
+
+            fn attachment(&self, sha256: &Hash) -> Result<Option<u64>, StoreError> {
+                self.database.attachment(sha256)
+            }
+        }
+    };
+}
+
+view_through_database!(SqliteStore);
+view_through_database!(super::reader::SqliteReader);

@@ -1,0 +1,158 @@
+//! Two real nodes as processes of their own, with one open dialogue between them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use hiwar_node::config::Tls;
+use hiwar_node::folder::{self, NewNode};
+use serde_json::{Value, json};
+
+use crate::api_client::ApiClient;
+use crate::commands::{list, text};
+
+/// A node in a process of its own; killed when dropped.
+pub(crate) struct NodeProcess {
+    pub(crate) dir: PathBuf,
+    pub(crate) client: ApiClient,
+    child: Option<Child>,
+}
+
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+impl NodeProcess {
+    /// Makes a node in `dir` and starts it.
+    pub(crate) async fn make(dir: &Path, name: &str) -> anyhow::Result<Self> {
+        let new = NewNode {
+            did: format!("did:web:{name}.example").parse()?,
+            name: name.to_owned(),
+            listen: Some(free_address()?),
+            public_url: None,
+            api_listen: free_address()?,
+            desks: vec!["desk".into()],
+            tls: Tls::Pinned,
+        };
+        folder::make(dir, &new, None)?;
+        let mut node = Self { dir: dir.to_owned(), client: ApiClient::of_folder(dir)?, child: None };
+        node.start().await?;
+        Ok(node)
+    }
+
+    /// Starts the process; returns how long it took until the node was ready.
+    pub(crate) async fn start(&mut self) -> anyhow::Result<Duration> {
+        let log = std::fs::File::options().create(true).append(true).open(self.dir.join("node.log"))?;
+        let start = Instant::now();
+        let child = Command::new(std::env::current_exe()?)
+            .arg("serve")
+            .arg(&self.dir)
+            .env("HIWAR_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()?;
+        self.child = Some(child);
+        loop {
+            if self.client.is_ready().await {
+                return Ok(start.elapsed());
+            }
+            if let Some(status) = self.child.as_mut().and_then(|c| c.try_wait().ok().flatten()) {
+                bail!("the node in {} ended at its start ({status}); see its node.log", self.dir.display());
+            }
+            if start.elapsed() > Duration::from_secs(60) {
+                bail!("the node in {} did not become ready; see its node.log", self.dir.display());
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Kills the process at once (SIGKILL).
+    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Resident memory, MiB.
+    pub(crate) fn rss_mib(&self) -> f64 {
+        let Some(child) = &self.child else { return 0.0 };
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+    }
+
+    /// Processor time used so far by the process, seconds (user and system).
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let Some(child) = &self.child else { return 0.0 };
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+        let after = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+        let fields: Vec<f64> = after.split_whitespace().filter_map(|f| f.parse().ok()).collect();
+        // Fields 14 and 15 of proc(5), in clock ticks of 10 ms; the state letter is no number.
+        let ticks = fields.get(10).copied().unwrap_or(0.0) + fields.get(11).copied().unwrap_or(0.0);
+        ticks / 100.0
+    }
+
+    /// Value of an OpenMetrics figure without labels.
+    pub(crate) async fn figure(&self, name: &str) -> anyhow::Result<u64> {
+        let metrics = self.client.get_text("/metrics").await?;
+        let line = metrics.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|n| n.trim().parse().ok()).with_context(|| format!("the node shows no figure {name}"))
+    }
+}
+
+impl Drop for NodeProcess {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // The bench is over; a process that is gone already is what we want.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// Makes each of the nodes a peer of the other and opens a dialogue; returns its identifier.
+pub(crate) async fn introduce(a: &NodeProcess, b: &NodeProcess) -> anyhow::Result<String> {
+    for (host, guest) in [(a, b), (b, a)] {
+        let invitation = guest.client.get("/api/v1/invitation").await?;
+        let body = json!({ "invitation": invitation["invitation"], "fingerprint": invitation["fingerprint"] });
+        host.client.post("/api/v1/peers", &body).await?;
+    }
+    let other = b.client.get("/api/v1/status").await?;
+    let body = json!({
+        "title": { "en": "Bench" }, "with": [text(&other, "/did")], "arrangement": "bench", "cap": "TLP:AMBER",
+    });
+    let opened = a.client.post("/api/v1/dialogues", &body).await?;
+    let dialogue = text(&opened, "/dialogue").to_owned();
+    wait("the dialogue to arrive", || async {
+        Ok(!list(&b.client.get("/api/v1/dialogues").await?, "/dialogues").is_empty())
+    })
+    .await?;
+    b.client.post("/api/v1/entries", &json!({ "action": "assent", "of": dialogue })).await?;
+    wait("the dialogue to open", || async {
+        let shown = a.client.get(&format!("/api/v1/dialogues/{dialogue}")).await?;
+        Ok(shown["open"] == Value::Bool(true))
+    })
+    .await?;
+    Ok(dialogue)
+}
+
+/// Waits until `done`.
+pub(crate) async fn wait<F, Fut>(what: &str, done: F) -> anyhow::Result<()>
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = anyhow::Result<bool>>,
+{
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(120) {
+        if done().await? {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    bail!("waited 120 s in vain for {what}")
+}
