@@ -75,6 +75,9 @@ pub enum FolderError {
     /// The store cannot be made.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] hiwar_store::StorageError),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),

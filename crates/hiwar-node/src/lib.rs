@@ -10,6 +10,7 @@ mod backup;
 pub mod clock;
 pub mod config;
 mod deliver;
+mod dossier;
 pub mod desks;
 pub mod folder;
 mod listen;

@@ -46,6 +46,9 @@ pub enum NodeError {
     /// Its store is wrong.
     #[error(transparent)]
     Store(#[from] hiwar_dialogue::ledger::StoreError),
+    /// Its store cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] hiwar_store::StorageError),
     /// The writer cannot start.
     #[error(transparent)]
     Writer(#[from] WriterError),
@@ -135,7 +138,7 @@ impl Shared {
             let idle = shared.readers.lock().ok().and_then(|mut r| r.pop());
             let reader = match idle {
                 Some(reader) => reader,
-                None => SqliteReader::open(&shared.dir)?,
+                None => SqliteReader::open(&shared.dir).map_err(|e| hiwar_dialogue::ledger::StoreError::Failed(e.to_string()))?,
             };
             let result = read(&reader);
             if let Ok(mut readers) = shared.readers.lock()

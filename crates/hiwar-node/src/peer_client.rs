@@ -189,7 +189,7 @@ impl PeerLink {
         wait: Duration,
     ) -> Result<Answer, ClientError> {
         let did = self.peer.did().clone();
-        let endpoint = endpoint(self.peer.latest())?;
+        let url = format!("{}{path}", endpoint(self.peer.latest())?);
         let digest = httpsig::content_digest(&Hash::of(&body));
         let parts = RequestParts {
             method: "POST",
@@ -206,7 +206,7 @@ impl PeerLink {
         let unreachable = |e: reqwest::Error| ClientError::Unreachable { did: did.clone(), problem: causes(&e) };
         let response = self
             .client()?
-            .post(format!("{endpoint}{path}"))
+            .post(url)
             .timeout(REQUEST_LIMIT + wait)
             .header("content-digest", &digest)
             .header(DESTINATION, did.as_str())

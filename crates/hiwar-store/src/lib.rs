@@ -7,8 +7,10 @@
 //!
 //! This crate decides nothing: it keeps what the engine tells it to keep.
 
+pub mod attachments;
+pub mod backup;
 mod error;
 mod sqlite;
 
 pub use error::StorageError;
-pub use sqlite::{DATABASE_FILE, SqliteReader, SqliteStore};
+pub use sqlite::{CheckReport, Counts, DATABASE_FILE, SqliteReader, SqliteStore, WantedAttachment};

@@ -3,7 +3,6 @@
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 the
 //! command failed or a check did not hold, 2 the command line is wrong.
 
-mod api_client;
 mod bench;
 mod commands;
 

@@ -78,7 +78,7 @@ impl Engine {
             }
         }
         let receipts = self.receipts_for(view, from, &held, now)?;
-        let mut briefing = self.brief_out(view, from, now, news.compare)?;
+        let mut briefing = self.brief_out(view, from, now, news.compare, Vec::new())?;
         briefing.ahead = news.ahead;
         briefing.cosigned = news.cosigned;
         briefing.receipts.extend(receipts);

@@ -20,6 +20,8 @@ pub(crate) struct InFlight {
     pub(crate) last: Seq,
     pub(crate) sent: Timestamp,
     pub(crate) compared: bool,
+    /// Files whose receipts are in it.
+    pub(crate) owed: Vec<hiwar_trust::hash::Hash>,
 }
 
 /// A batch to send.
@@ -156,7 +158,8 @@ impl Engine {
         compare: bool,
         now: Timestamp,
     ) -> Result<Plan, EngineError> {
-        let briefing = self.brief_out(view, did, now, compare)?;
+        let owed = self.owed_to(did);
+        let briefing = self.brief_out(view, did, now, compare, owed.clone())?;
         let header = BatchHeader {
             protocol: PROTOCOL.into(),
             from: self.did().clone(),
@@ -174,6 +177,7 @@ impl Engine {
             items: entries.iter().map(|e| (e.id, e.seq)).collect(),
             sent: now,
             compared: compare,
+            owed: owed.iter().map(|item| item.hash).collect(),
         });
         Ok(Plan::Push(Box::new(PushPlan { to: did.clone(), token, body, entries: entries.len() })))
     }
@@ -286,6 +290,9 @@ impl Engine {
             self.peer_mut(did)?.cosigned = Some(cosigned);
         }
         if let Some(flight) = flight {
+            for sha256 in &flight.owed {
+                self.peer_mut(did)?.record.owed_attachments.remove(sha256);
+            }
             self.advance(view, did, flight.last, now)?;
         }
         self.dirty_peers.insert(did.clone());

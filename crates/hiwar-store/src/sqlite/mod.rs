@@ -7,10 +7,12 @@
 //! * `read`, `write` — one function per question and per change;
 //! * `store` — the writer; `reader` — what the local interface asks beside it.
 
+mod check;
 mod connection;
 mod lock;
 mod migrate;
 mod names;
+mod queries;
 mod read;
 mod reader;
 mod store;
@@ -19,6 +21,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use check::CheckReport;
 pub use connection::DATABASE_FILE;
+pub use queries::{Counts, WantedAttachment};
 pub use reader::SqliteReader;
 pub use store::SqliteStore;

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::machine::Machine;
-use super::pair::{NodeProcess, introduce, wait};
-use crate::api_client::{Format, block_on};
+use hiwar::node_process::{NodeProcess, introduce, wait};
+use hiwar::api_client::{Format, block_on};
 use crate::commands::{list, print, print_json, table};
 
 /// Lines in one bulk request.
@@ -81,8 +81,9 @@ impl Exchange {
     }
 
     async fn measure(&self, machine: Machine, dir: PathBuf) -> anyhow::Result<Report> {
-        let mut a = NodeProcess::make(&dir.join("a"), "sender").await?;
-        let mut b = NodeProcess::make(&dir.join("b"), "receiver").await?;
+        let program = std::env::current_exe()?;
+        let mut a = NodeProcess::make(&program, &dir.join("a"), "sender").await?;
+        let mut b = NodeProcess::make(&program, &dir.join("b"), "receiver").await?;
         let dialogue = introduce(&a, &b).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let rss_idle_mb = a.rss_mib().max(b.rss_mib());

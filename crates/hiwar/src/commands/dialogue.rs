@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::{list, print, print_json, table, text};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on, complete};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on, complete};
 
 /// What an entry says.
 #[derive(Clone, Debug, clap::Args)]

@@ -11,7 +11,7 @@ use hiwar_trust::invitation::Invitation;
 
 use super::dialogue::dialogue_id;
 use super::{print, print_json};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on};
 
 /// Files that prove what was said
 #[derive(Debug, clap::Subcommand)]
@@ -73,12 +73,12 @@ impl Verify {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let anchors = self.anchors.iter().map(|a| anchor(a)).collect::<anyhow::Result<Vec<_>>>()?;
         let file = std::fs::File::open(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
-        let verdict = hiwar_dossier::verify(std::io::BufReader::new(file), &anchors, &Limits::standard());
+        let verdict = hiwar_dossier::verify(std::io::BufReader::new(file), &anchors, &Limits::default());
         match self.format {
             Format::Json => print_json(&serde_json::to_value(&verdict)?)?,
             Format::Table => print(&hiwar_dossier::render_text(&verdict, std::io::stdout().is_terminal()))?,
         }
-        Ok(if verdict.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(ExitCode::from(verdict.outcome().exit_status()))
     }
 }
 
@@ -86,7 +86,8 @@ fn anchor(given: &str) -> anyhow::Result<Anchor> {
     let path = std::path::Path::new(given);
     if path.is_file() {
         let bytes = std::fs::read(path)?;
-        return Ok(Anchor::from_invitation(&Invitation::parse(&bytes).with_context(|| given.to_owned())?));
+        let invitation = Invitation::parse(&bytes).with_context(|| given.to_owned())?;
+        return Ok(Anchor::from(invitation.fingerprint()));
     }
-    Anchor::from_words(given).with_context(|| format!("{given:?} is neither an invitation file nor a fingerprint of 12 words"))
+    given.parse::<Anchor>().with_context(|| format!("{given:?} is neither an invitation file nor a fingerprint of 12 words"))
 }

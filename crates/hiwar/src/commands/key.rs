@@ -6,7 +6,7 @@ use hiwar_trust::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::{print, print_json, text};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on};
 
 /// Keys of a running node
 #[derive(Debug, clap::Subcommand)]

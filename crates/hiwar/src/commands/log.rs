@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{print, print_json};
-use crate::api_client::Format;
+use hiwar::api_client::Format;
 
 /// A node's log
 #[derive(Debug, clap::Subcommand)]

@@ -10,7 +10,7 @@ use hiwar_trust::words;
 use serde_json::{Value, json};
 
 use super::{list, print, print_json, table, text};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on};
 
 /// Print this node's invitation, to give to a new peer
 #[derive(Debug, clap::Args)]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{list, print, print_json, table, text};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on};
 
 /// State of a running node
 #[derive(Debug, clap::Args)]
