@@ -1,4 +1,4 @@
-//! Real nodes as processes of their own, for the bench and the tests.
+//! Real nodes as processes of their own, for the demo, the bench and the tests.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -38,13 +38,27 @@ impl NodeProcess {
             listen: Some(free_address()?),
             public_url: None,
             api_listen: free_address()?,
+            connect_from: None,
             desks: vec!["desk".into()],
             tls: Tls::Pinned,
         };
         folder::make(dir, &new, None)?;
-        let mut node = Self { dir: dir.to_owned(), client: ApiClient::of_folder(dir)?, program: program.to_owned(), child: None };
+        let mut node = Self::of(program, dir)?;
         node.start().await?;
         Ok(node)
+    }
+
+    /// The node whose folder is `dir`, not started yet.
+    ///
+    /// # Errors
+    /// When the folder is no node's.
+    pub fn of(program: &Path, dir: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            dir: dir.to_owned(),
+            client: ApiClient::of_folder(dir)?,
+            program: program.to_owned(),
+            child: None,
+        })
     }
 
     /// Starts the process; returns how long it took until the node was ready.
@@ -58,6 +72,7 @@ impl NodeProcess {
             .arg("serve")
             .arg(&self.dir)
             .env("HIWAR_LOG", "warn")
+            .env_remove("HIWAR_PASSPHRASE_FILE")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -87,6 +102,30 @@ impl NodeProcess {
             child.wait()?;
         }
         Ok(())
+    }
+
+    /// The process's number, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Lets the process end by itself for as long as `limit`, then kills it.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub async fn end_within(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            match self.child.as_mut().map(Child::try_wait) {
+                Some(Ok(None)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Some(Ok(Some(_))) | None => {
+                    self.child = None;
+                    return Ok(());
+                }
+                Some(Err(_)) => break,
+            }
+        }
+        self.kill()
     }
 
     /// Resident memory, MiB.
@@ -122,7 +161,7 @@ impl NodeProcess {
 impl Drop for NodeProcess {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // The bench is over; a process that is gone already is what we want.
+            // Nobody needs the node any more; a process that is gone already is what we want.
             drop(child.kill());
             drop(child.wait());
         }
