@@ -80,7 +80,8 @@ fn the_demo_replays_the_dispute_and_proves_it() -> anyhow::Result<()> {
         assert!(place.join(file).is_file(), "{file} is kept with --dir");
     }
 
-    let again = Command::new(env!("CARGO_BIN_EXE_hiwar")).args(["demo", "--exit", "--dir"]).arg(&place).output()?;
+    let again =
+        Command::new(env!("CARGO_BIN_EXE_hiwar")).args(["demo", "--exit", "--dir"]).arg(&place).output()?;
     assert!(!again.status.success(), "a folder with an earlier demo is refused");
     assert!(String::from_utf8_lossy(&again.stderr).contains("choose another folder"));
     Ok(())

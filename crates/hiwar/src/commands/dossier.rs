@@ -38,17 +38,27 @@ impl DossierCommand {
             let client = ApiClient::of(&node)?;
             let id = dialogue_id(&client, &dialogue).await?;
             let size = export(&client, &id, !without_files, &output).await?;
-            eprintln!("Wrote {} ({size} bytes); verify it anywhere with `hiwar verify {}`", output.display(), output.display());
+            eprintln!(
+                "Wrote {} ({size} bytes); verify it anywhere with `hiwar verify {}`",
+                output.display(),
+                output.display()
+            );
             Ok(ExitCode::SUCCESS)
         })
     }
 }
 
 /// Writes the dossier of a dialogue to a file, all of it or nothing; returns its size in bytes.
-pub(crate) async fn export(client: &ApiClient, dialogue: &str, files: bool, output: &Path) -> anyhow::Result<usize> {
+pub(crate) async fn export(
+    client: &ApiClient,
+    dialogue: &str,
+    files: bool,
+    output: &Path,
+) -> anyhow::Result<usize> {
     let answer = client.get_stream(&format!("/api/v1/dialogues/{dialogue}/dossier?files={files}")).await?;
     let part = output.with_extension("part");
-    let mut file = std::fs::File::create(&part).with_context(|| format!("{} cannot be written", part.display()))?;
+    let mut file =
+        std::fs::File::create(&part).with_context(|| format!("{} cannot be written", part.display()))?;
     let mut stream = answer.bytes_stream();
     let mut size = 0;
     while let Some(bytes) = stream.next().await {
@@ -77,7 +87,8 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let anchors = self.anchors.iter().map(|a| anchor(a)).collect::<anyhow::Result<Vec<_>>>()?;
-        let file = std::fs::File::open(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
+        let file = std::fs::File::open(&self.file)
+            .with_context(|| format!("{} cannot be read", self.file.display()))?;
         let verdict = hiwar_dossier::verify(std::io::BufReader::new(file), &anchors, &Limits::default());
         match self.format {
             Format::Json => print_json(&serde_json::to_value(&verdict)?)?,
@@ -94,5 +105,7 @@ fn anchor(given: &str) -> anyhow::Result<Anchor> {
         let invitation = Invitation::parse(&bytes).with_context(|| given.to_owned())?;
         return Ok(Anchor::from(invitation.fingerprint()));
     }
-    given.parse::<Anchor>().with_context(|| format!("{given:?} is neither an invitation file nor a fingerprint of 12 words"))
+    given
+        .parse::<Anchor>()
+        .with_context(|| format!("{given:?} is neither an invitation file nor a fingerprint of 12 words"))
 }

@@ -70,7 +70,13 @@ fn did(party: Party) -> &'static str {
 
 /// Short times, so that what takes minutes in operation can be watched.
 fn brisk(standard: DeliveryConfig) -> DeliveryConfig {
-    DeliveryConfig { retry_first_ms: 100, retry_max_ms: 1_000, witness_ms: 250, compare_ms: 5_000, ..standard }
+    DeliveryConfig {
+        retry_first_ms: 100,
+        retry_max_ms: 1_000,
+        witness_ms: 250,
+        compare_ms: 5_000,
+        ..standard
+    }
 }
 
 impl Cast {

@@ -103,7 +103,8 @@ async fn same(stage: &Stage<'_>) -> anyhow::Result<Check> {
     }
     let waiting = waiting(stage).await?;
     let counts: Vec<String> = sizes.iter().map(ToString::to_string).collect();
-    let says = format!("All three nodes hold the same {} entries; {waiting} wait for delivery", counts.join(" or "));
+    let says =
+        format!("All three nodes hold the same {} entries; {waiting} wait for delivery", counts.join(" or "));
     Ok(check("same-entries", stage.all_same().await? && waiting == 0, says))
 }
 
@@ -117,12 +118,15 @@ async fn received(stage: &Stage<'_>) -> anyhow::Result<Check> {
             }
             let path = format!("/api/v1/entries/{}", text(&entry, "/entry/id"));
             let shown = actor.client().get(&path).await?;
-            let states = list(&shown, "/deliveries").iter().filter(|d| text(d, "/delivery/state") == "receipted");
+            let states =
+                list(&shown, "/deliveries").iter().filter(|d| text(d, "/delivery/state") == "receipted");
             receipted += states.count();
             deliveries += party.others().count();
         }
     }
-    let says = format!("Every delivery is receipted: {receipted} of {deliveries}, each with the receiver's signature");
+    let says = format!(
+        "Every delivery is receipted: {receipted} of {deliveries}, each with the receiver's signature"
+    );
     Ok(check("all-receipted", deliveries > 0 && receipted == deliveries, says))
 }
 
@@ -141,7 +145,8 @@ async fn files(stage: &Stage<'_>) -> anyhow::Result<Check> {
         let receipts: anyhow::Result<usize> = tokio::task::spawn_blocking(read).await?;
         holds &= receipts? == step.speaker.others().count();
     }
-    let says = format!("The attached file is on all three nodes, byte for byte and receipted: {}", names.join(", "));
+    let says =
+        format!("The attached file is on all three nodes, byte for byte and receipted: {}", names.join(", "));
     Ok(check("files-everywhere", holds && !names.is_empty(), says))
 }
 

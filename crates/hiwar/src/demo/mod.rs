@@ -116,7 +116,10 @@ impl Demo {
             }
             Err(error) => {
                 let kept = place.keep();
-                Err(error.context(format!("the demo did not end well; the nodes' folders are kept: {}", kept.display())))
+                Err(error.context(format!(
+                    "the demo did not end well; the nodes' folders are kept: {}",
+                    kept.display()
+                )))
             }
         }
     }
@@ -170,8 +173,12 @@ impl Demo {
         let title = script.title.get(self.language.tag()).map_or("", String::as_str);
         print(&format!("\n{title}\n{}\n", report::kinds(&script.steps)))?;
         print(&report::timeline(rows, self.language))?;
-        let (one, other) = (script.step(&script.contradiction.one)?, script.step(&script.contradiction.other)?);
-        print(&format!("\nTwo versions, side by side:\n\n{}", report::side_by_side(one, other, self.language)))?;
+        let (one, other) =
+            (script.step(&script.contradiction.one)?, script.step(&script.contradiction.other)?);
+        print(&format!(
+            "\nTwo versions, side by side:\n\n{}",
+            report::side_by_side(one, other, self.language)
+        ))?;
         print(&format!("\n{}", report::verdict(checks)))?;
         let good = checks.iter().filter(|c| c.holds).count();
         print(&format!("\n{good} of {} checks held, in {seconds:.1} s.", checks.len()))
@@ -185,7 +192,11 @@ impl Demo {
         for party in Party::ALL {
             let actor = stage.cast.actor(party)?;
             out.push(format!("  {}", actor.did));
-            out.push(format!("    desks {}  peers {}", format_args!("http://{}", actor.api), actor.public_url));
+            out.push(format!(
+                "    desks {}  peers {}",
+                format_args!("http://{}", actor.api),
+                actor.public_url
+            ));
             out.push(format!("    folder {}", actor.dir().display()));
         }
         let node = stage.cast.actor(Party::Motie)?.dir().display().to_string();

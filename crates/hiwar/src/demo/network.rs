@@ -90,7 +90,12 @@ impl Link {
         isolated.is_some_and(|party| self.to == party || self.from.is_none_or(|from| from == party))
     }
 
-    async fn carry(self, mut stream: TcpStream, node: SocketAddr, mut isolated: watch::Receiver<Option<Party>>) {
+    async fn carry(
+        self,
+        mut stream: TcpStream,
+        node: SocketAddr,
+        mut isolated: watch::Receiver<Option<Party>>,
+    ) {
         let passing = async {
             let mut inner = TcpStream::connect(node).await?;
             stream.set_nodelay(true)?;

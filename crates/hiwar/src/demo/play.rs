@@ -123,13 +123,17 @@ impl<'a> Stage<'a> {
         let dialogue = text(&opened, "/dialogue").to_owned();
         for party in opener.others() {
             must("the dialogue to arrive", LIMIT, || cast.holds(party, &dialogue)).await?;
-            cast.client(party)?.post("/api/v1/entries", &json!({ "action": "assent", "of": dialogue })).await?;
+            cast.client(party)?
+                .post("/api/v1/entries", &json!({ "action": "assent", "of": dialogue }))
+                .await?;
         }
         let path = format!("/api/v1/dialogues/{dialogue}");
         for party in Party::ALL {
             let client = cast.client(party)?;
-            must("all assents", LIMIT, || async { Ok(client.get(&path).await?["open"] == Value::Bool(true)) })
-                .await?;
+            must("all assents", LIMIT, || async {
+                Ok(client.get(&path).await?["open"] == Value::Bool(true))
+            })
+            .await?;
         }
         Ok(Self {
             script,
@@ -197,8 +201,7 @@ impl<'a> Stage<'a> {
             std::fs::write(&path, file(name).unwrap_or_default())?;
             let stored = client.upload(&path).await?;
             std::fs::remove_file(&path)?;
-            let attachment =
-                json!({ "name": name, "mediaType": "text/csv", "size": stored["size"], "sha256": stored["sha256"] });
+            let attachment = json!({ "name": name, "mediaType": "text/csv", "size": stored["size"], "sha256": stored["sha256"] });
             object.insert("attachments".into(), json!([attachment]));
         }
         Ok(body)

@@ -34,11 +34,8 @@ pub(super) struct Row<'a> {
 /// Collects the timeline from the nodes: receipts from each speaker's, relations from the first.
 pub(super) async fn rows<'a>(stage: &'a Stage<'_>) -> anyhow::Result<Vec<Row<'a>>> {
     let entries = all_entries(stage.cast.client(Party::Motie)?, &stage.dialogue).await?;
-    let by_entry: BTreeMap<&str, &Step> = stage
-        .said
-        .iter()
-        .filter_map(|s| Some((s.entry.as_str(), stage.script.steps.get(s.step)?)))
-        .collect();
+    let by_entry: BTreeMap<&str, &Step> =
+        stage.said.iter().filter_map(|s| Some((s.entry.as_str(), stage.script.steps.get(s.step)?))).collect();
     let mut rows = Vec::with_capacity(stage.said.len());
     for said in &stage.said {
         let Some(step) = stage.script.steps.get(said.step) else { continue };
@@ -265,8 +262,11 @@ pub(super) fn summary(
         })
         .collect();
     let changed = &proof.changed;
-    let failed: Vec<Value> =
-        changed.failed.iter().map(|c| json!({ "claim": c.id, "statement": c.statement, "why": why(c) })).collect();
+    let failed: Vec<Value> = changed
+        .failed
+        .iter()
+        .map(|c| json!({ "claim": c.id, "statement": c.statement, "why": why(c) }))
+        .collect();
     Ok(json!({
         "ok": checks.iter().all(|c| c.holds),
         "seconds": seconds,

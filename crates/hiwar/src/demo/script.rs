@@ -267,8 +267,13 @@ impl Script {
         ensure!(!down.is_empty() && down.iter().all(|s| s.speaker != kill.party), "a dead node cannot speak");
         let (from, end) = (self.position(&self.cut.from)?, self.position(&self.cut.until)?);
         ensure!(until <= from && from < end, "kill and cut must follow each other");
-        let during: BTreeSet<bool> =
-            self.steps.get(from..end).unwrap_or_default().iter().map(|s| s.speaker == self.cut.party).collect();
+        let during: BTreeSet<bool> = self
+            .steps
+            .get(from..end)
+            .unwrap_or_default()
+            .iter()
+            .map(|s| s.speaker == self.cut.party)
+            .collect();
         ensure!(during.len() == 2, "both sides of the cut must speak during it");
         let Contradiction { one, other } = &self.contradiction;
         let (one, other) = (self.step(one)?, self.step(other)?);
@@ -293,7 +298,10 @@ impl Script {
         }
         ensure!(step.marking <= self.cap, "its marking is above the cap");
         if let Some(name) = &step.attachment {
-            ensure!(step.kind == Kind::Statement && file(name).is_some(), "the file {name:?} is not built in");
+            ensure!(
+                step.kind == Kind::Statement && file(name).is_some(),
+                "the file {name:?} is not built in"
+            );
         }
         let Some(about) = &step.about else {
             ensure!(step.kind == Kind::Statement, "it does not say which step it is about");
