@@ -76,7 +76,7 @@ fn the_demo_replays_the_dispute_and_proves_it() -> anyhow::Result<()> {
     let figures = step("july-figures")?["entry"].as_str().context("no entry")?;
     assert_eq!(strings(&summary["changed"], "entries"), [figures]);
     assert_eq!((&summary["changed"]["before"], &summary["changed"]["after"]), (&"479".into(), &"579".into()));
-    for file in ["dialogue.dossier", "dialogue-changed.dossier", "meti.invitation"] {
+    for file in ["motie.dossier", "motie.changed.dossier", "meti.invitation"] {
         assert!(place.join(file).is_file(), "{file} is kept with --dir");
     }
 

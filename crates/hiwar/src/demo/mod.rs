@@ -144,8 +144,8 @@ impl Demo {
         stage.play().await?;
         progress.now("receipts and cosignatures come in");
         checks::rest(&stage).await?;
-        progress.now("a dossier is exported, verified, changed, verified");
-        let proof = prove::prove(&stage.cast, &script, &stage.dialogue, Party::Motie, dir).await?;
+        progress.now("dossiers are exported, verified, changed, verified");
+        let proof = prove::prove(&stage.cast, &script, &stage.dialogue, dir).await?;
         progress.now("everything is checked");
         let checks = checks::all(&stage, &proof).await?;
         let rows = report::rows(&stage).await?;

@@ -58,7 +58,6 @@ pub(super) struct Known {
     pub(super) party: Party,
     /// Milliseconds after the step was said.
     pub(super) delay_ms: i64,
-    pub(super) hindrance: Option<Hindrance>,
 }
 
 /// How the SIGKILL went.
@@ -264,8 +263,7 @@ impl<'a> Stage<'a> {
         for receipt in list(&shown, "/receipts").iter().filter(|r| text(r, "/direction") == "received") {
             let Some(party) = self.cast.party(text(receipt, "/peer")) else { continue };
             let time: Timestamp = text(receipt, "/time").parse()?;
-            let hindrance = said.hindrances.get(&party).copied();
-            known.push(Known { party, delay_ms: time.millis_since(said.time), hindrance });
+            known.push(Known { party, delay_ms: time.millis_since(said.time) });
         }
         known.sort_by_key(|k| k.delay_ms);
         Ok(known)
@@ -286,13 +284,14 @@ impl<'a> Stage<'a> {
         let process = self.cast.kill(kill.party)?;
         self.since = Instant::now();
         let mut last = self.acknowledged(at, &answer)?;
-        last.hindrances = kill.party.others().map(|p| (p, Hindrance::Down(kill.party))).collect();
         self.down = Some(kill.party);
         let other = self.acknowledged(alongside, &other.await??)?;
-        let mut reached = 0;
         for party in kill.party.others() {
-            reached += usize::from(self.cast.holds(party, &last.entry).await?);
+            if !self.cast.holds(party, &last.entry).await? {
+                last.hindrances.insert(party, Hindrance::Down(kill.party));
+            }
         }
+        let reached = kill.party.others().count() - last.hindrances.len();
         self.follow(other).await?;
         self.show(&last, &[])?;
         self.said.push(last);

@@ -12,12 +12,15 @@ use crate::commands::dossier::export;
 
 /// What verifying the dossiers found.
 pub(super) struct Proof {
+    /// The first party's dossier.
     pub(super) path: PathBuf,
     pub(super) bytes: usize,
     pub(super) counts: Counts,
     pub(super) outcome: Outcome,
-    /// Failed claims of the unchanged dossier; there should be none.
+    /// Failed claims of the three unchanged dossiers; there should be none.
     pub(super) failed: Vec<String>,
+    /// Claims that the first dossier leaves open and the others do not prove either.
+    pub(super) open: Vec<String>,
     pub(super) changed: Changed,
 }
 
@@ -36,30 +39,45 @@ pub(super) struct Changed {
     pub(super) failed: Vec<Claim>,
 }
 
-/// Exports the dialogue as `exporter` holds it and verifies it against the three invitations.
-pub(super) async fn prove(
-    cast: &Cast,
-    script: &Script,
-    dialogue: &str,
-    exporter: Party,
-    dir: &Path,
-) -> anyhow::Result<Proof> {
-    let path = dir.join("dialogue.dossier");
-    let bytes = export(cast.client(exporter)?, dialogue, true, &path).await?;
+/// Exports the dialogue as each party holds it and verifies that against the three invitations.
+/// The first one is changed, too.
+pub(super) async fn prove(cast: &Cast, script: &Script, dialogue: &str, dir: &Path) -> anyhow::Result<Proof> {
+    let mut paths = Vec::new();
+    for party in Party::ALL {
+        let path = dir.join(format!("{}.dossier", party.key()));
+        export(cast.client(party)?, dialogue, true, &path).await?;
+        paths.push(path);
+    }
     let anchors = Party::ALL
         .into_iter()
         .map(|p| Ok(Anchor::from(cast.actor(p)?.invitation.fingerprint())))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let text = script.step(&script.flip.step)?.text(Language::En).to_owned();
     let flip = script.flip.clone();
-    tokio::task::spawn_blocking(move || {
-        let content = std::fs::read(&path)?;
-        let verdict = verify(content.as_slice(), &anchors, &Limits::default());
-        let changed = change(content, &text, &flip, &path, &anchors)?;
-        let failed = failed(&verdict).map(|c| c.id.clone()).collect();
-        Ok(Proof { path, bytes, counts: verdict.counts(), outcome: verdict.outcome(), failed, changed })
+    tokio::task::spawn_blocking(move || judge(&paths, &anchors, &text, &flip)).await?
+}
+
+fn judge(paths: &[PathBuf], anchors: &[Anchor], text: &str, flip: &Flip) -> anyhow::Result<Proof> {
+    let mut verdicts = Vec::new();
+    for path in paths {
+        let file = std::fs::File::open(path)?;
+        verdicts.push(verify(std::io::BufReader::new(file), anchors, &Limits::default()));
+    }
+    let failed = verdicts.iter().flat_map(failed).map(|c| c.id.clone()).collect();
+    let (path, first) = paths.first().zip(verdicts.first()).context("there is no dossier")?;
+    let elsewhere = |id: &str| verdicts.iter().any(|v| v.claim(id).is_some_and(Claim::is_proved));
+    let open =
+        first.claims.iter().filter(|c| !c.is_proved() && !elsewhere(&c.id)).map(|c| c.id.clone()).collect();
+    let content = std::fs::read(path)?;
+    Ok(Proof {
+        path: path.clone(),
+        bytes: content.len(),
+        counts: first.counts(),
+        outcome: first.outcome(),
+        failed,
+        open,
+        changed: change(content, text, flip, path, anchors)?,
     })
-    .await?
 }
 
 fn failed(verdict: &Verdict) -> impl Iterator<Item = &Claim> {
@@ -83,7 +101,7 @@ fn change(
     let changed = char::from(*byte);
     let rest: String = flip.digits.chars().skip(1).collect();
     let verdict = verify(content.as_slice(), anchors, &Limits::default());
-    let path = path.with_file_name("dialogue-changed.dossier");
+    let path = path.with_extension("changed.dossier");
     std::fs::write(&path, &content)?;
     let failed: Vec<Claim> = failed(&verdict).cloned().collect();
     ensure!(changed.is_ascii_digit(), "the changed byte is no digit");

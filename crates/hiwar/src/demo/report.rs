@@ -60,9 +60,15 @@ pub(super) async fn rows<'a>(stage: &'a Stage<'_>) -> anyhow::Result<Vec<Row<'a>
     Ok(rows)
 }
 
+/// What stands over the columns.
+pub(super) fn head() -> String {
+    format!("{:<10}  {:<11}  {:<10}  known to, by signed receipt", "day", "who", "what")
+}
+
 /// Day, speaker and kind of a step, in columns.
 pub(super) fn row_head(step: &Step) -> String {
-    format!("{}  {:<11}  {:<15}  ", step.date, column(step.speaker), step.kind.name())
+    let kind = if step.kind == Kind::Acknowledgement { "ack" } else { step.kind.name() };
+    format!("{}  {:<11}  {kind:<10}  ", step.date, column(step.speaker))
 }
 
 fn column(party: Party) -> &'static str {
@@ -73,32 +79,39 @@ fn column(party: Party) -> &'static str {
     }
 }
 
-/// When the other parties knew, as a sentence.
+/// When the other parties knew, and why late.
 pub(super) fn known_sentence(known: &[Known], hindrances: &BTreeMap<Party, Hindrance>) -> String {
     let mut parts: Vec<String> = known
         .iter()
-        .map(|k| {
-            let because = k.hindrance.map_or_else(String::new, |h| format!(" ({})", because(k.party, h)));
-            format!("{} after {}{because}", k.party, delay(k.delay_ms))
+        .enumerate()
+        .map(|(index, k)| {
+            let next = known.get(index + 1).and_then(|k| hindrances.get(&k.party));
+            let hindrance = hindrances.get(&k.party).filter(|h| next != Some(h));
+            let because = hindrance.map_or_else(String::new, |h| format!(" ({})", because(k.party, *h)));
+            format!("{} after {}{because}", name(k.party), delay(k.delay_ms))
         })
         .collect();
-    if let Some(first) = parts.first_mut() {
-        first.insert_str(0, "known to ");
-    }
-    let waiting = hindrances.iter().filter(|(party, _)| known.iter().all(|k| k.party != **party));
-    let waiting: Vec<String> = waiting.map(|(party, _)| party.to_string()).collect();
+    let waiting = hindrances.keys().filter(|party| known.iter().all(|k| k.party != **party));
+    let waiting: Vec<&str> = waiting.map(|party| name(*party)).collect();
     if !waiting.is_empty() {
         parts.push(format!("on its way to {}", waiting.join(" and ")));
     }
     parts.join(", ")
 }
 
-fn because(party: Party, hindrance: Hindrance) -> String {
-    match hindrance {
-        Hindrance::Down(other) if other == party => "it was down".into(),
-        Hindrance::CutOff(other) if other == party => "it was cut off".into(),
-        other => other.to_string(),
+fn name(party: Party) -> &'static str {
+    match party {
+        Party::Association => "association",
+        Party::Motie | Party::Meti => column(party),
     }
+}
+
+fn because(party: Party, hindrance: Hindrance) -> String {
+    let (whose, how) = match hindrance {
+        Hindrance::Down(whose) => (whose, "was down"),
+        Hindrance::CutOff(whose) => (whose, "was cut off"),
+    };
+    if whose == party { how.into() } else { format!("speaker {how}") }
 }
 
 fn delay(ms: i64) -> String {
@@ -110,7 +123,7 @@ fn delay(ms: i64) -> String {
 
 /// The timeline as people read it.
 pub(super) fn timeline(rows: &[Row<'_>], language: Language) -> String {
-    let mut out = Vec::new();
+    let mut out = vec![head()];
     let note = |text: String| format!("{}{}", " ".repeat(INDENT), fit(&text, WIDTH - INDENT));
     let by = |step: &Step| format!("by {} on {}", step.speaker, step.date);
     for row in rows {
@@ -249,9 +262,13 @@ pub(super) fn summary(
             let known: Vec<Value> = row
                 .known
                 .iter()
-                .map(|k| json!({ "party": k.party, "delay_ms": k.delay_ms, "because": k.hindrance.map(|h| h.to_string()) }))
+                .map(|k| {
+                    let because = row.said.hindrances.get(&k.party).map(ToString::to_string);
+                    json!({ "party": k.party, "delay_ms": k.delay_ms, "because": because })
+                })
                 .collect();
-            let sources: Vec<_> = row.step.sources.iter().filter_map(|s| stage.script.sources.get(s)).collect();
+            let sources: Vec<_> =
+                row.step.sources.iter().filter_map(|s| stage.script.sources.get(s)).collect();
             json!({
                 "id": row.step.id, "date": row.step.date, "party": row.step.speaker, "desk": row.step.desk,
                 "kind": row.step.kind, "about": row.step.about, "marking": row.step.marking,
@@ -283,7 +300,7 @@ pub(super) fn summary(
         })),
         "dossier": {
             "file": proof.path, "bytes": proof.bytes, "outcome": proof.outcome, "proved": proof.counts.proved,
-            "failed": proof.counts.failed, "unproved": proof.counts.unproved,
+            "failed": proof.counts.failed, "unproved": proof.counts.unproved, "open": proof.open,
         },
         "changed": {
             "file": changed.path, "byte": changed.offset, "before": changed.before, "after": changed.after,
@@ -336,24 +353,31 @@ mod tests {
 
     #[test]
     fn the_sentence_says_who_knew_when_and_why_late() {
-        let late = |party, delay_ms, hindrance| Known { party, delay_ms, hindrance };
         let known = [
-            late(Party::Motie, 12, None),
-            late(Party::Association, 8_440, Some(Hindrance::CutOff(Party::Association))),
+            Known { party: Party::Motie, delay_ms: 12 },
+            Known { party: Party::Association, delay_ms: 8_440 },
         ];
-        let hindrances = BTreeMap::from([(Party::Association, Hindrance::CutOff(Party::Association))]);
-        assert_eq!(
-            known_sentence(&known, &hindrances),
-            "known to MOTIE after 12 ms, the association after 8.4 s (it was cut off)"
-        );
-        assert_eq!(
-            known_sentence(&known[..1], &hindrances),
-            "known to MOTIE after 12 ms, on its way to the association"
-        );
-        let down = BTreeMap::from([(Party::Motie, Hindrance::Down(Party::Meti))]);
-        assert_eq!(
-            known_sentence(&[late(Party::Motie, 2_000, Some(Hindrance::Down(Party::Meti)))], &down),
-            "known to MOTIE after 2.0 s (METI was down)"
-        );
+        let cut = Hindrance::CutOff(Party::Association);
+        for (known, hindrances, expected) in [
+            (&known[..], BTreeMap::new(), "MOTIE after 12 ms, association after 8.4 s"),
+            (
+                &known[..],
+                BTreeMap::from([(Party::Association, cut)]),
+                "MOTIE after 12 ms, association after 8.4 s (was cut off)",
+            ),
+            (
+                &known[..1],
+                BTreeMap::from([(Party::Association, cut)]),
+                "MOTIE after 12 ms, on its way to association",
+            ),
+            (
+                &known[..],
+                Party::Meti.others().map(|p| (p, Hindrance::Down(Party::Meti))).collect(),
+                "MOTIE after 12 ms, association after 8.4 s (speaker was down)",
+            ),
+            (&[], BTreeMap::from([(Party::Motie, cut), (Party::Meti, cut)]), "on its way to MOTIE and METI"),
+        ] {
+            assert_eq!(known_sentence(known, &hindrances), expected);
+        }
     }
 }

@@ -370,7 +370,7 @@ mod tests {
         for step in Script::read().unwrap().steps {
             for (tag, text) in &step.texts {
                 let own = text.chars().filter(|c| in_range(tag, *c)).count();
-                assert!(own * 5 > text.chars().count(), "{} {tag}: {own} letters", step.id);
+                assert!(own * 8 > text.chars().count(), "{} {tag}: {own} letters", step.id);
             }
         }
     }
