@@ -109,21 +109,17 @@ impl NodeProcess {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Lets the process end by itself for as long as `limit`, then kills it.
+    /// Asks the process to end, and kills it when it has not done so after `limit`.
     ///
     /// # Errors
     /// When it cannot be killed.
-    pub async fn end_within(&mut self, limit: Duration) -> anyhow::Result<()> {
+    pub async fn end(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let Some(child) = &mut self.child else { return Ok(()) };
+        // Where there is no such program, the limit passes and the process is killed.
+        drop(Command::new("kill").arg(child.id().to_string()).stderr(Stdio::null()).status());
         let start = Instant::now();
-        while start.elapsed() < limit {
-            match self.child.as_mut().map(Child::try_wait) {
-                Some(Ok(None)) => tokio::time::sleep(Duration::from_millis(20)).await,
-                Some(Ok(Some(_))) | None => {
-                    self.child = None;
-                    return Ok(());
-                }
-                Some(Err(_)) => break,
-            }
+        while start.elapsed() < limit && matches!(child.try_wait(), Ok(None)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.kill()
     }

@@ -157,10 +157,10 @@ impl Cast {
         Ok(id)
     }
 
-    /// Lets all nodes end by themselves, and kills those that do not.
+    /// Asks all nodes to end, and kills those that do not.
     pub(super) async fn end(&mut self, limit: Duration) -> anyhow::Result<()> {
         for actor in self.actors.values_mut() {
-            actor.process.end_within(limit).await?;
+            actor.process.end(limit).await?;
         }
         Ok(())
     }

@@ -99,14 +99,29 @@ impl Place {
     }
 }
 
+/// A demo that has run; its nodes are still up.
+struct Ended<'a> {
+    held: bool,
+    stage: Stage<'a>,
+    proof: Proof,
+    /// The files of the invitations.
+    anchors: Vec<PathBuf>,
+}
+
 impl Demo {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let place = Place::of(self.dir.as_deref())?;
         let outcome = block_on(async {
-            tokio::select! {
-                done = Box::pin(self.perform(place.path())) => done,
+            let script = Script::read()?;
+            let progress = Progress::new(script.steps.len());
+            let mut ended = tokio::select! {
+                done = Box::pin(self.perform(&script, &progress, place.path())) => done,
                 stopped = stop_signal() => stopped.and_then(|()| bail!("interrupted")),
+            }?;
+            if !self.exit {
+                self.stay(&mut ended).await?;
             }
+            Ok(ended.held)
         });
         match outcome {
             Ok(true) => Ok(ExitCode::SUCCESS),
@@ -124,43 +139,39 @@ impl Demo {
         }
     }
 
-    /// Runs the demo; whether every check held.
-    async fn perform(&self, dir: &Path) -> anyhow::Result<bool> {
+    /// Runs the demo and prints what came of it.
+    async fn perform<'a>(
+        &self,
+        script: &'a Script,
+        progress: &'a Progress,
+        dir: &Path,
+    ) -> anyhow::Result<Ended<'a>> {
         let begun = Instant::now();
-        let script = Script::read()?;
-        let progress = Progress::new(script.steps.len());
         progress.line(&format!("Three nodes in {}", dir.display()));
         progress.now("three nodes start");
-        let cast = Cast::make(dir, &script).await?;
+        let cast = Cast::make(dir, script).await?;
         let anchors = cast.write_invitations(dir)?;
-        let mut stage = Stage::open(&script, cast, &progress).await?;
-        progress.line(&format!(
-            "{} and {} and {} are peers; the dialogue is open ({:.1} s)",
-            Party::Motie,
-            Party::Meti,
-            Party::Association,
-            begun.elapsed().as_secs_f64()
-        ));
+        let mut stage = Stage::open(script, cast, progress).await?;
+        let [a, b, c] = Party::ALL;
+        let seconds = begun.elapsed().as_secs_f64();
+        progress.line(&format!("{a}, {b} and {c} are peers; the dialogue is open ({seconds:.1} s)"));
         stage.play().await?;
         progress.now("receipts and cosignatures come in");
         checks::rest(&stage).await?;
         progress.now("dossiers are exported, verified, changed, verified");
-        let proof = prove::prove(&stage.cast, &script, &stage.dialogue, dir).await?;
+        let proof = prove::prove(&stage.cast, script, &stage.dialogue, dir).await?;
         progress.now("everything is checked");
         let checks = checks::all(&stage, &proof).await?;
         let rows = report::rows(&stage).await?;
         progress.end();
         let seconds = begun.elapsed().as_secs_f64();
-        let held = checks.iter().all(|c| c.holds);
         if self.json {
             print_json(&report::summary(&stage, &rows, &proof, &checks, seconds)?)?;
         } else {
-            self.print_text(&script, &rows, &checks, seconds)?;
+            self.print_text(script, &rows, &checks, seconds)?;
         }
-        if !self.exit {
-            self.stay(&mut stage, &proof, &anchors).await?;
-        }
-        Ok(held)
+        drop(rows);
+        Ok(Ended { held: checks.iter().all(|c| c.holds), stage, proof, anchors })
     }
 
     fn print_text(
@@ -185,7 +196,8 @@ impl Demo {
     }
 
     /// Tells how to look around, and waits until the demo is told to stop.
-    async fn stay(&self, stage: &mut Stage<'_>, proof: &Proof, anchors: &[PathBuf]) -> anyhow::Result<()> {
+    async fn stay(&self, ended: &mut Ended<'_>) -> anyhow::Result<()> {
+        let Ended { stage, proof, anchors, .. } = ended;
         let program = std::env::args().next().unwrap_or_else(|| "hiwar".into());
         let dialogue: String = stage.dialogue.chars().take(12).collect();
         let mut out = vec!["\nThe nodes stay up until Ctrl-C:".to_owned()];

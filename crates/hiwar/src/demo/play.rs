@@ -299,7 +299,7 @@ impl<'a> Stage<'a> {
             self.said.iter().filter(|s| s.speaker == kill.party).map(|s| s.entry.clone()).collect();
         let on_disk = self.cast.on_disk(kill.party, &mine).await?;
         self.progress.line(&format!(
-            "            ✗ SIGKILL: the node of {} (process {process}) is dead; its last statement is acknowledged and has reached {reached} of 2 parties",
+            "            ✗ SIGKILL to the node of {} (process {process}); its last statement had reached {reached} of 2",
             kill.party
         ));
         self.killed = Some(Killed {

@@ -206,14 +206,14 @@ fn fit(text: &str, width: usize) -> String {
 }
 
 /// A text in lines of at most `width` columns, broken at spaces, and inside of words that are wider
-/// or that are written without spaces.
+/// or in a script that is written without spaces. Hangul is wide, but has spaces.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split(' ').filter(|w| !w.is_empty()) {
         let space = usize::from(used > 0);
         let fits = used + space + word.width() <= width;
-        let breaks = word.width() > width || word.chars().any(|c| c.width() == Some(2));
+        let breaks = word.width() > width || word.chars().any(|c| c.width() == Some(2) && !hangul(c));
         if !fits && !breaks {
             lines.push(String::new());
             used = 0;
@@ -237,6 +237,10 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+fn hangul(c: char) -> bool {
+    ('\u{AC00}'..='\u{D7A3}').contains(&c)
 }
 
 /// All of it for programs.
@@ -349,6 +353,7 @@ mod tests {
         assert_eq!(fit("불화수소", 7), "불화수…");
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("フッ化水素", 4), ["フッ", "化水", "素"]);
+        assert_eq!(wrap("액체 불화수소", 10), ["액체", "불화수소"]);
     }
 
     #[test]
