@@ -57,7 +57,7 @@ fn key(node: u8, kind: u8, number: u8) -> SoftwareKey {
 }
 
 pub(crate) fn config() -> EngineConfig {
-    EngineConfig { batch_entries: 8, compare_ms: 60_000, pull_answer_ms: 5_000, ..EngineConfig::standard() }
+    EngineConfig { batch_entries: 8, compare_ms: 300_000, pull_answer_ms: 5_000, ..EngineConfig::standard() }
 }
 
 impl SimNode {
@@ -235,6 +235,10 @@ impl SimNode {
             engine.learn_cards(peer, cards, now);
             Ok(())
         });
+    }
+
+    pub(crate) fn trust_again(&mut self, peer: &Did, now: Timestamp) {
+        self.decide(now, false, |engine, _| engine.trust_again(peer, now));
     }
 
     fn next_card(&self) -> Option<Card> {

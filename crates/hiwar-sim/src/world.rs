@@ -75,6 +75,10 @@ impl Faults {
         faults.loss = if lossy { 20 + random.below(280) } else { 0 };
         faults.doubling = if doubling { 20 + random.below(300) } else { 0 };
         faults.delay_ms = if slow { 50 + random.below(2_500) } else { 5 };
+        if faults.restore || faults.silent_restore {
+            // A backup from before a rotation needs its operator to do more than restore it.
+            faults.rotations = false;
+        }
         if faults.fork {
             // A forger has a history of its own; restores would only blur who is to blame.
             faults.restore = false;
@@ -331,6 +335,10 @@ impl World {
             if self.calm && self.is_settled() {
                 break;
             }
+            // What a forger said to one part of its peers can never settle with the others.
+            if self.twin_of.is_some() && at > CHAOS_MS + 240_000 {
+                break;
+            }
             assert!(
                 at < CHAOS_MS + 16_000 + SETTLE_MS,
                 "it did not settle: {} (last message {} s before)",
@@ -467,6 +475,9 @@ impl World {
                 node.declare_restore(now);
             }
         }
+        if self.calm {
+            self.decide_about_distrusted(index);
+        }
         for peer in 0..self.honest {
             let shape = |i: usize| self.nodes.get(i).map(|n| (n.did.clone(), n.delivery));
             let Some((did, delivery)) = shape(peer) else { continue };
@@ -494,6 +505,27 @@ impl World {
                     self.send(index, peer, token, body, true);
                 }
             }
+        }
+    }
+
+    /// The operator of a node trusts a peer again that had been restored and has said so.
+    fn decide_about_distrusted(&mut self, index: usize) {
+        use hiwar_dialogue::ledger::Standing;
+        let restored: Vec<Did> =
+            self.nodes.iter().filter(|n| n.restored > 0).map(|n| n.did.clone()).collect();
+        let now_ms = self.now_ms;
+        let Some(node) = self.nodes.get_mut(index) else { return };
+        let now = node.now(now_ms);
+        let distrusted: Vec<Did> = node
+            .engine
+            .iter()
+            .flat_map(|e| e.peers())
+            .filter(|p| matches!(p.standing, Standing::Distrusted { .. }) && restored.contains(&p.did))
+            .filter(|p| p.cards.last().is_some_and(|c| c.card.log_continues.is_some()))
+            .map(|p| p.did.clone())
+            .collect();
+        for did in distrusted {
+            node.trust_again(&did, now);
         }
     }
 

@@ -315,14 +315,6 @@ impl Engine {
     }
 
     fn advance(&mut self, view: &dyn View, did: &Did, last: Seq, now: Timestamp) -> Result<(), EngineError> {
-        // What the peer asked for again in this very answer goes out before anything later.
-        let again = self
-            .changes
-            .iter()
-            .any(|c| matches!(c, Change::Queue { peer, seq } if peer == did && *seq <= last));
-        if again {
-            return Ok(());
-        }
         let pending = self.pending_after_changes(view, did, last)?;
         // What was asked for in the very reply that is being settled is queued, but the view does
         // not show it yet.
