@@ -52,6 +52,7 @@ def simple(vectors, score):
         score.check(f"JSON again: {text['name']}", lambda: canonical.read_canonical(text["canonical"].encode()) is not None)
     file = vectors["attachment"]
     score.equal("attachment", lambda: keys.sha256(file["text"].encode()), file["sha256"])
+    score.equal("attachment size", lambda: len(file["text"].encode()), file["size"])
 
 
 def identities(vectors, score):
@@ -182,6 +183,7 @@ def trees(vectors, chains, score):
     score.equal("leaf hashes", lambda: [h.hex() for h in hashes], [leaf["hash"] for leaf in tree["leaves"]])
     score.equal("origin", lambda: tree["origin"], chains["motie"].cards[-1].value["logOrigin"])
     roots = [bytes.fromhex(r["root"]) for r in tree["roots"]]
+    score.equal("sizes", lambda: [r["size"] for r in tree["roots"]], list(range(len(hashes) + 1)))
     for size, root in enumerate(roots):
         score.equal(f"root of {size}", lambda: log.root(hashes[:size]), root)
     for p in tree["inclusion"]:
