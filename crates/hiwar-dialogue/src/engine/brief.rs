@@ -328,7 +328,11 @@ impl Engine {
             None => state.from == 0,
             Some(known) if shown.size() == known.size() => {
                 if shown.root() == known.root() {
-                    return self.cosign(did, news, now);
+                    // Cosigned already when it was new; a batch is answered again in case that was lost.
+                    if source == Source::Batch {
+                        self.cosign(did, news, now);
+                    }
+                    return;
                 }
                 let evidence =
                     vec![state.checkpoint.clone(), peer.record.verified.clone().unwrap_or_default()];
