@@ -258,7 +258,7 @@ pub(crate) async fn fetch_wanted(shared: Arc<Shared>) {
 
 async fn fetch(shared: &Arc<Shared>, author: &Did, sha256: Hash, size: u64) -> Result<(), String> {
     let peer = shared.writer.directory().get(author).cloned().ok_or("its author is no peer")?;
-    let mut link = PeerLink::new(shared.identity(), shared.keys().node, peer);
+    let mut link = PeerLink::new(shared.identity(), shared.keys().node, peer, shared.config.connect_from);
     let folder = shared.folder.clone();
     let mut offset = tokio::task::spawn_blocking(move || folder.resume(&sha256, size).map(|p| p.offset()))
         .await

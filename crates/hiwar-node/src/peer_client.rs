@@ -1,5 +1,6 @@
 //! The way out: signed requests to one peer's node.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,15 +113,21 @@ pub struct PeerLink {
     me: Arc<Identity>,
     key: Arc<dyn KeyHolder>,
     peer: Arc<Identity>,
+    from: Option<IpAddr>,
     http: Option<(Option<Hash>, reqwest::Client)>,
     session: Option<String>,
     sequence: u64,
 }
 
 impl PeerLink {
-    /// A link that connects when it is first used.
-    pub fn new(me: Arc<Identity>, key: Arc<dyn KeyHolder>, peer: Arc<Identity>) -> Self {
-        Self { me, key, peer, http: None, session: None, sequence: 0 }
+    /// A link that connects when it is first used, from the local address `from` if one is given.
+    pub fn new(
+        me: Arc<Identity>,
+        key: Arc<dyn KeyHolder>,
+        peer: Arc<Identity>,
+        from: Option<IpAddr>,
+    ) -> Self {
+        Self { me, key, peer, from, http: None, session: None, sequence: 0 }
     }
 
     /// Goes on with newer cards of either side.
@@ -267,6 +274,7 @@ impl PeerLink {
             .connect_timeout(CONNECT_LIMIT)
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_nodelay(true)
+            .local_address(self.from)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy();
         if let Some(pin) = pin {

@@ -482,11 +482,8 @@ impl World {
             if delivery == DeliveryMode::Push
                 && let Some((token, body)) = node.plan(&did, now)
             {
-                self.checks.checkpoint_shown(
-                    &own,
-                    &body,
-                    index >= self.honest || self.twin_of == Some(index),
-                );
+                let forger = self.is_forger(index) || self.nodes.get(index).is_some_and(|n| n.restored > 0);
+                self.checks.checkpoint_shown(&own, &body, forger);
                 self.send(index, peer, token, body, false);
                 self.at(now_ms + TIMEOUT_MS, Event::Timeout { node: index, peer, token });
             }

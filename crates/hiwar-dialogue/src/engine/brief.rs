@@ -507,11 +507,14 @@ impl Engine {
         heads: &BTreeMap<DialogueId, Vec<EntryId>>,
     ) -> Result<(), EngineError> {
         for (dialogue, ids) in heads.iter().take(limits::HEADS_DIALOGUES_MAX) {
-            if !self.dialogues.get(dialogue).is_some_and(|d| d.everyone().contains(did)) {
-                if view.find(dialogue)?.is_none() {
-                    self.want_opening(did, *dialogue);
-                }
+            let known = self.dialogues.get(dialogue);
+            if known.is_some_and(|d| !d.everyone().contains(did)) {
                 continue;
+            }
+            if known.is_none() {
+                // The opening entry is asked for with the newest ones; what comes before it is
+                // refused for the time being and comes again.
+                self.want_opening(did, *dialogue);
             }
             for id in ids.iter().take(64) {
                 if view.find(id)?.is_none() {

@@ -1,6 +1,6 @@
 //! `hiwar init`
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,6 +36,9 @@ pub(crate) struct Init {
     /// Where desks and operators connect [default: loopback, port of --listen + 1, else 7401]
     #[arg(long)]
     api: Option<SocketAddr>,
+    /// The local address that connections to peers come from, on a host with several
+    #[arg(long)]
+    connect_from: Option<IpAddr>,
     /// A desk of this participant; may be repeated
     #[arg(long = "desk", default_values_t = ["desk".to_owned()])]
     desks: Vec<String>,
@@ -66,6 +69,7 @@ impl Init {
             listen: self.listen,
             public_url: self.url,
             api_listen,
+            connect_from: self.connect_from,
             desks: self.desks,
             tls,
         };
