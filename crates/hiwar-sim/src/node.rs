@@ -45,6 +45,8 @@ pub(crate) struct SimNode {
     pub(crate) seen: BTreeMap<usize, (u64, u64)>,
     /// Reply to the last batch fetched from each node.
     pub(crate) fetched: BTreeMap<usize, (u64, Vec<u8>)>,
+    /// The request by which it last fetched from each node; only its answer counts.
+    pub(crate) asked: BTreeMap<usize, (u64, u64)>,
     key_count: u8,
 }
 
@@ -104,6 +106,7 @@ impl SimNode {
             session: BTreeMap::new(),
             seen: BTreeMap::new(),
             fetched: BTreeMap::new(),
+            asked: BTreeMap::new(),
             key_count: 0,
         };
         node.start(Timestamp::from_millis(EPOCH_MS));
@@ -118,6 +121,7 @@ impl SimNode {
     pub(crate) fn start(&mut self, now: Timestamp) {
         self.seen.clear();
         self.fetched.clear();
+        self.asked.clear();
         for session in self.session.values_mut() {
             *session = (session.0 + 1, 0);
         }
@@ -272,6 +276,14 @@ impl SimNode {
         if let Done::Kept(()) = self.decide(now, false, |engine, _| engine.adopt_card(signed, adopted)) {
             self.keys = keys;
         }
+        self.renew_sessions();
+    }
+
+    /// A newer card is shown with a new session.
+    fn renew_sessions(&mut self) {
+        for session in self.session.values_mut() {
+            *session = (session.0 + 1, 0);
+        }
     }
 
     /// Goes on in a new log, as after a restore that is declared.
@@ -285,7 +297,9 @@ impl SimNode {
         card.log_origin = format!("{}/log/{}", self.did, number + 1);
         let signed = card.sign(&[&*self.keys.organisation]).expect("a software key signs");
         let keys = self.keys.clone();
-        matches!(self.decide(now, false, |engine, _| engine.adopt_card(signed, keys)), Done::Kept(()))
+        let done = self.decide(now, false, |engine, _| engine.adopt_card(signed, keys));
+        self.renew_sessions();
+        matches!(done, Done::Kept(()))
     }
 }
 

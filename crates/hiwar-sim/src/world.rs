@@ -117,7 +117,7 @@ enum Event {
     Tick { node: usize },
     Act { node: usize },
     Request { from: usize, to: usize, session: u64, number: u64, token: u64, body: Vec<u8>, fetch: bool },
-    Reply { from: usize, to: usize, token: u64, body: Vec<u8>, fetched: bool },
+    Reply { from: usize, to: usize, token: u64, body: Vec<u8>, fetched: Option<(u64, u64)> },
     Timeout { node: usize, peer: usize, token: u64 },
     Crash { node: usize },
     Restart { node: usize },
@@ -539,6 +539,9 @@ impl World {
         let session = node.session.entry(to).or_insert((1, 0));
         session.1 += 1;
         let (session, number) = *session;
+        if fetch {
+            node.asked.insert(to, (session, number));
+        }
         if self.recorded.len() < 64 && self.faults.garbage {
             self.recorded.push((from, target, body.clone()));
         }
@@ -606,7 +609,11 @@ impl World {
                 self.checks.checkpoint_shown(&own, &batch, forger);
                 self.last_message_ms = now_ms;
                 self.at(now_ms + 2 * TIMEOUT_MS, Event::Timeout { node: to, peer: from, token });
-                self.carry(to, from, Event::Reply { from: to, to: from, token, body: batch, fetched: true });
+                self.carry(
+                    to,
+                    from,
+                    Event::Reply { from: to, to: from, token, body: batch, fetched: Some((session, number)) },
+                );
             }
             return;
         }
@@ -624,7 +631,7 @@ impl World {
                 if crash {
                     self.crash(to);
                 }
-                self.carry(to, from, Event::Reply { from: to, to: from, token, body: reply, fetched: false });
+                self.carry(to, from, Event::Reply { from: to, to: from, token, body: reply, fetched: None });
             }
             Done::Lost => {
                 self.say(|| format!("{to} loses a batch of {from}"));
@@ -646,7 +653,7 @@ impl World {
         }
     }
 
-    fn reply(&mut self, from: usize, to: usize, token: u64, body: &[u8], fetched: bool) {
+    fn reply(&mut self, from: usize, to: usize, token: u64, body: &[u8], fetched: Option<(u64, u64)>) {
         let now_ms = self.now_ms;
         let crash = self.faults.crashes && !self.calm && self.random.chance(10);
         let Some(did) = self.nodes.get(from).map(|n| n.did.clone()) else { return };
@@ -656,10 +663,18 @@ impl World {
             return;
         }
         let now = node.now(now_ms);
-        if fetched {
+        if let Some(asked) = fetched {
+            if node.asked.remove(&peer) != Some(asked) {
+                return;
+            }
             match node.receive(&did, body, now, crash) {
                 Done::Kept(reply) => {
-                    node.fetched.insert(peer, (token, reply));
+                    node.fetched.insert(peer, (token, reply.clone()));
+                    self.say(|| {
+                        let answer: serde_json::Value = serde_json::from_slice(&reply).unwrap_or_default();
+                        let refused = answer.get("refused").map(ToString::to_string).unwrap_or_default();
+                        format!("{to} takes what it fetched from {from} {refused}")
+                    });
                 }
                 Done::Lost => self.lost(to),
                 Done::Refused(why) => self.say(|| format!("{to} refuses what it fetched from {from}: {why}")),
