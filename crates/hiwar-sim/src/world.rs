@@ -372,7 +372,9 @@ impl World {
 
     /// Every queue is empty, nobody waits for anything, and it was quiet for a while.
     fn is_settled(&self) -> bool {
-        self.now_ms - self.last_message_ms > 20_000 && self.unsettled().is_empty()
+        // What a restored node lacks is asked for again when heads are compared.
+        let compared = self.now_ms > CHAOS_MS + 340_000 || self.nodes.iter().all(|n| n.restored == 0);
+        compared && self.now_ms - self.last_message_ms > 20_000 && self.unsettled().is_empty()
     }
 
     fn unsettled(&self) -> String {
@@ -465,7 +467,16 @@ impl World {
         let now_ms = self.now_ms;
         let halted_at_peace = {
             let Some(node) = self.nodes.get(index) else { return };
-            self.calm && node.engine.as_ref().is_some_and(|e| e.halted().is_some())
+            // A restored node that grew past its old log before anybody told it cannot notice by
+            // itself; its peers refuse it, and their operators tell its operator.
+            let declared = |e: &hiwar_dialogue::engine::Engine| {
+                e.identity().cards().iter().any(|c| c.card.log_continues.is_some())
+            };
+            self.calm
+                && node
+                    .engine
+                    .as_ref()
+                    .is_some_and(|e| e.halted().is_some() || (node.restored > 0 && !declared(e)))
         };
         if halted_at_peace {
             self.say(|| format!("operator of {index} declares the restore"));

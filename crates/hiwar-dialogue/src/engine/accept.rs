@@ -79,7 +79,7 @@ impl Engine {
             }
         }
         let receipts = self.receipts_for(view, from, &held, now)?;
-        let mut briefing = self.brief_out(view, from, now, news.compare, Vec::new())?;
+        let mut briefing = self.brief_out(view, from, now, news.compare, Vec::new(), false)?;
         briefing.ahead = news.ahead;
         briefing.cosigned = news.cosigned;
         briefing.receipts.extend(receipts);

@@ -22,6 +22,8 @@ pub(crate) struct InFlight {
     pub(crate) compared: bool,
     /// Files whose receipts are in it.
     pub(crate) owed: Vec<hiwar_trust::hash::Hash>,
+    /// Third parties' log sizes that are told in it.
+    pub(crate) gossip: BTreeMap<Did, u64>,
 }
 
 /// A batch to send.
@@ -174,7 +176,8 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Plan, EngineError> {
         let owed = self.owed_to(did);
-        let briefing = self.brief_out(view, did, now, compare, owed.clone())?;
+        let gossip = self.gossip_for(did).into_iter().map(|(third, (_, size))| (third, size)).collect();
+        let briefing = self.brief_out(view, did, now, compare, owed.clone(), true)?;
         let header = BatchHeader {
             protocol: PROTOCOL.into(),
             from: self.did().clone(),
@@ -193,6 +196,7 @@ impl Engine {
             sent: now,
             compared: compare,
             owed: owed.iter().map(|item| item.hash).collect(),
+            gossip,
         });
         Ok(Plan::Push(Box::new(PushPlan { to: did.clone(), token, body, entries: entries.len() })))
     }
@@ -305,9 +309,11 @@ impl Engine {
             self.peer_mut(did)?.cosigned = Some(cosigned);
         }
         if let Some(flight) = flight {
+            let peer = self.peer_mut(did)?;
             for sha256 in &flight.owed {
-                self.peer_mut(did)?.record.owed_attachments.remove(sha256);
+                peer.record.owed_attachments.remove(sha256);
             }
+            peer.gossiped.extend(flight.gossip);
             self.advance(view, did, flight.last, now)?;
         }
         self.dirty_peers.insert(did.clone());
