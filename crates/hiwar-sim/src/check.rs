@@ -146,7 +146,9 @@ impl World {
             for record in engine.dialogues() {
                 for (other, peer) in self.honest_nodes().filter(|(i, _)| *i > index) {
                     let theirs = peer.engine.as_ref().and_then(|e| e.dialogue(&record.id));
-                    let both = record.current().is_some_and(|m| m.membership.parties.contains(&peer.did));
+                    let both = record.current().is_some_and(|m| {
+                        m.membership.parties.contains(&peer.did) && m.membership.parties.contains(&node.did)
+                    });
                     if let Some(theirs) = theirs.filter(|_| both && forger.is_none() && !self.any_excused()) {
                         assert_eq!(
                             record.current, theirs.current,
