@@ -138,8 +138,10 @@ impl Config {
         let path = dir.join(CONFIG_FILE);
         let text = std::fs::read_to_string(&path)
             .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|e| ConfigError::Wrong { path: path.clone(), problem: e.to_string().trim_end().to_owned() })?;
+        let config: Self = toml::from_str(&text).map_err(|e| ConfigError::Wrong {
+            path: path.clone(),
+            problem: e.to_string().trim_end().to_owned(),
+        })?;
         config.check().map_err(|problem| ConfigError::Wrong { path, problem })?;
         Ok(config)
     }
@@ -185,9 +187,19 @@ impl Config {
             return Err(format!("delivery.batch_entries: it must be 1 to {BATCH_ENTRIES_MAX}"));
         }
         if d.batch_bytes == 0 || d.batch_bytes > BATCH_BYTES_MAX - 4 * ENTRY_BYTES_MAX {
-            return Err(format!("delivery.batch_bytes: it must be 1 to {}", BATCH_BYTES_MAX - 4 * ENTRY_BYTES_MAX));
+            return Err(format!(
+                "delivery.batch_bytes: it must be 1 to {}",
+                BATCH_BYTES_MAX - 4 * ENTRY_BYTES_MAX
+            ));
         }
-        let times = [d.retry_first_ms, d.retry_max_ms, d.unreachable_alarm_ms, d.give_up_ms, d.witness_ms, d.compare_ms];
+        let times = [
+            d.retry_first_ms,
+            d.retry_max_ms,
+            d.unreachable_alarm_ms,
+            d.give_up_ms,
+            d.witness_ms,
+            d.compare_ms,
+        ];
         if times.iter().any(|t| *t <= 0) {
             return Err("delivery: every time must be above 0 ms".into());
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use hiwar_dialogue::engine::Keys;
 use hiwar_dialogue::entry::{Body, DialogueId};
-use hiwar_dialogue::ledger::{Alarm, DialogueRecord, Direction, LogNumber, StoreError, StoredEntry, View as _};
+use hiwar_dialogue::ledger::{
+    Alarm, DialogueRecord, Direction, LogNumber, StoreError, StoredEntry, View as _,
+};
 use hiwar_dialogue::prover::LogProver;
 use hiwar_dossier::{
     AttachmentFile, DossierContents, DossierEntry, LogEvidence, LogPlace, ReceiptEvidence, WitnessedState,
@@ -76,8 +78,7 @@ impl Gathered {
 pub(crate) async fn gather(shared: &Arc<Shared>, dialogue: DialogueId) -> Result<Gathered, DossierError> {
     let known = known(shared, dialogue).await?.ok_or(DossierError::Unknown(dialogue))?;
     let folder = shared.folder.clone();
-    let gathered = shared.read(move |reader| Ok(from_store(reader, dialogue, known, folder))).await?;
-    gathered
+    shared.read(move |reader| Ok(from_store(reader, dialogue, known, folder))).await?
 }
 
 async fn known(shared: &Arc<Shared>, dialogue: DialogueId) -> Result<Option<Known>, DossierError> {
@@ -127,7 +128,9 @@ fn from_store(
     let mut files = BTreeMap::new();
     for entry in &stored {
         let place = match provers.get(&entry.log) {
-            Some((log, prover)) => Some(LogPlace { log: *log, leaf: entry.leaf, proof: prover.inclusion(entry.leaf)? }),
+            Some((log, prover)) => {
+                Some(LogPlace { log: *log, leaf: entry.leaf, proof: prover.inclusion(entry.leaf)? })
+            }
             None => None,
         };
         entries.push(DossierEntry::stored(entry, place));
@@ -177,7 +180,12 @@ fn all_entries(reader: &SqliteReader, dialogue: DialogueId) -> Result<Vec<Stored
 }
 
 /// A signed checkpoint of one of the logs, and the states of it that peers witnessed.
-fn evidence(known: &Known, log: LogNumber, size: u64, prover: &LogProver<'_>) -> Result<LogEvidence, DossierError> {
+fn evidence(
+    known: &Known,
+    log: LogNumber,
+    size: u64,
+    prover: &LogProver<'_>,
+) -> Result<LogEvidence, DossierError> {
     let making = |e: &dyn std::fmt::Display| DossierError::Checkpoint(e.to_string());
     let origin = log_origin(&known.did, log);
     let checkpoint = Checkpoint::new(&origin, size, prover.root()).map_err(|e| making(&e))?;
@@ -188,7 +196,8 @@ fn evidence(known: &Known, log: LogNumber, size: u64, prover: &LogProver<'_>) ->
         let Ok(signed) = SignedCheckpoint::parse(state.as_bytes()) else { continue };
         let seen = signed.checkpoint();
         if seen.origin() == origin && seen.size() <= size {
-            witnessed.push(WitnessedState { checkpoint: state.clone(), proof: prover.consistency(seen.size())? });
+            witnessed
+                .push(WitnessedState { checkpoint: state.clone(), proof: prover.consistency(seen.size())? });
         }
     }
     Ok(LogEvidence { checkpoint: note.to_string(), witnessed })
@@ -227,6 +236,8 @@ fn alarms_about(reader: &SqliteReader, parties: &BTreeSet<Did>) -> Result<Vec<Al
     Ok(all
         .into_iter()
         .map(|(_, alarm)| alarm)
-        .filter(|a| evidence.contains(&a.code.as_str()) && a.peer.as_ref().is_some_and(|p| parties.contains(p)))
+        .filter(|a| {
+            evidence.contains(&a.code.as_str()) && a.peer.as_ref().is_some_and(|p| parties.contains(p))
+        })
         .collect())
 }

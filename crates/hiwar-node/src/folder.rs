@@ -54,7 +54,9 @@ pub enum FolderError {
         error: std::io::Error,
     },
     /// A secret can be read by others.
-    #[error("{path} can be read by others (mode {mode:o}); run `chmod 600 {path}`, and replace the key if anybody may have copied it")]
+    #[error(
+        "{path} can be read by others (mode {mode:o}); run `chmod 600 {path}`, and replace the key if anybody may have copied it"
+    )]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -286,7 +288,8 @@ fn first_card(
 ) -> Result<SignedCard, FolderError> {
     let scheme = if new.tls == Tls::BehindProxy { "http" } else { "https" };
     let made = new.listen.map(|l| format!("{scheme}://{l}"));
-    let endpoints: Vec<String> = new.public_url.clone().or(made).filter(|_| new.listen.is_some()).into_iter().collect();
+    let endpoints: Vec<String> =
+        new.public_url.clone().or(made).filter(|_| new.listen.is_some()).into_iter().collect();
     let card = Card {
         kind: CARD_TYPE.into(),
         did: new.did.clone(),

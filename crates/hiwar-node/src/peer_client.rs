@@ -192,11 +192,12 @@ impl PeerLink {
             session,
             sequence,
         };
-        let signed =
-            httpsig::sign_request(&parts, now(), &*self.key).map_err(|e| ClientError::Making(e.to_string()))?;
+        let signed = httpsig::sign_request(&parts, now(), &*self.key)
+            .map_err(|e| ClientError::Making(e.to_string()))?;
         let sent = ReceivedSignature::of_request(&signed.signature_input, &signed.signature)
             .map_err(|e| ClientError::Making(e.to_string()))?;
-        let unreachable = |e: reqwest::Error| ClientError::Unreachable { did: did.clone(), problem: causes(&e) };
+        let unreachable =
+            |e: reqwest::Error| ClientError::Unreachable { did: did.clone(), problem: causes(&e) };
         let response = self
             .client()?
             .post(url)
@@ -242,8 +243,7 @@ impl PeerLink {
             let is_error = status >= 400;
             return if is_error { Ok(()) } else { Err(forged("it bears no signature".into())) };
         };
-        let received =
-            ReceivedSignature::of_response(input, signature).map_err(|e| forged(e.to_string()))?;
+        let received = ReceivedSignature::of_response(input, signature).map_err(|e| forged(e.to_string()))?;
         let parts = ResponseParts { status, content_digest: digest, request_signature: &request.signature };
         let hash = Hash::of(body);
         let mut problem = "no node key of it fits".to_owned();

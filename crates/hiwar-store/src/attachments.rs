@@ -37,7 +37,9 @@ pub enum AttachmentError {
         size: u64,
     },
     /// The digest is wrong.
-    #[error("the bytes that arrived have the digest {found}, not {announced}; they were thrown away and are fetched again")]
+    #[error(
+        "the bytes that arrived have the digest {found}, not {announced}; they were thrown away and are fetched again"
+    )]
     WrongDigest {
         /// The digest of what arrived.
         found: Hash,

@@ -31,7 +31,8 @@ fn sql_error(error: rusqlite::Error) -> StorageError {
 pub fn backup(dir: &Path, to: &Path, time: &str, checkpoint: &str) -> Result<(), StorageError> {
     fs::create_dir(to).map_err(file_error(to, "making the new folder"))?;
     // A reader sees one committed state for the whole copy, whatever is written meanwhile.
-    let from = Connection::open_with_flags(dir.join(DATABASE_FILE), OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sql_error)?;
+    let from = Connection::open_with_flags(dir.join(DATABASE_FILE), OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .map_err(sql_error)?;
     let target = to.join(DATABASE_FILE);
     let mut copy = Connection::open(&target).map_err(sql_error)?;
     Backup::new(&from, &mut copy)
@@ -88,7 +89,8 @@ pub fn restore_in_place(backup: &Path, dir: &Path) -> Result<Option<PathBuf>, St
         // Opening the store takes the folder's lock: a running node is found here. Closing it
         // again brings all of it into the one file.
         drop(SqliteStore::open(dir)?);
-        let aside = (1..).map(|n| dir.join(format!("{DATABASE_FILE}.before-restore-{n}"))).find(|p| !p.exists());
+        let aside =
+            (1..).map(|n| dir.join(format!("{DATABASE_FILE}.before-restore-{n}"))).find(|p| !p.exists());
         if let Some(aside) = aside {
             fs::rename(&database, &aside).map_err(file_error(&database, "setting aside"))?;
             set_aside = Some(aside);

@@ -85,7 +85,8 @@ impl ApiClient {
     /// # Errors
     /// When the node does not answer, or refuses.
     pub async fn get_text(&self, path: &str) -> anyhow::Result<String> {
-        let answer = self.http.get(format!("{}{path}", self.base)).send().await.with_context(|| self.unreachable())?;
+        let answer =
+            self.http.get(format!("{}{path}", self.base)).send().await.with_context(|| self.unreachable())?;
         Ok(answer.text().await?)
     }
 
@@ -129,7 +130,9 @@ impl ApiClient {
     /// # Errors
     /// When the node does not answer, or refuses.
     pub async fn upload(&self, file: &Path) -> anyhow::Result<Value> {
-        let handle = tokio::fs::File::open(file).await.with_context(|| format!("{} cannot be read", file.display()))?;
+        let handle = tokio::fs::File::open(file)
+            .await
+            .with_context(|| format!("{} cannot be read", file.display()))?;
         let size = handle.metadata().await?.len();
         let stream = tokio_util::io::ReaderStream::with_capacity(handle, 1024 * 1024);
         let request = self
@@ -158,7 +161,8 @@ async fn refusal(response: reqwest::Response) -> anyhow::Error {
     let status = response.status();
     let bytes = response.bytes().await.unwrap_or_default();
     let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let part = |name: &str| value.pointer(&format!("/error/{name}")).and_then(Value::as_str).map(ToOwned::to_owned);
+    let part =
+        |name: &str| value.pointer(&format!("/error/{name}")).and_then(Value::as_str).map(ToOwned::to_owned);
     match (part("code"), part("detail")) {
         (Some(code), Some(detail)) => anyhow::anyhow!("{detail} ({code})"),
         _ => anyhow::anyhow!("the node answered {status}: {}", String::from_utf8_lossy(&bytes)),

@@ -42,7 +42,12 @@ impl NodeProcess {
             tls: Tls::Pinned,
         };
         folder::make(dir, &new, None)?;
-        let mut node = Self { dir: dir.to_owned(), client: ApiClient::of_folder(dir)?, program: program.to_owned(), child: None };
+        let mut node = Self {
+            dir: dir.to_owned(),
+            client: ApiClient::of_folder(dir)?,
+            program: program.to_owned(),
+            child: None,
+        };
         node.start().await?;
         Ok(node)
     }
@@ -136,7 +141,8 @@ impl Drop for NodeProcess {
 pub async fn introduce(a: &NodeProcess, b: &NodeProcess) -> anyhow::Result<String> {
     for (host, guest) in [(a, b), (b, a)] {
         let invitation = guest.client.get("/api/v1/invitation").await?;
-        let body = json!({ "invitation": invitation["invitation"], "fingerprint": invitation["fingerprint"] });
+        let body =
+            json!({ "invitation": invitation["invitation"], "fingerprint": invitation["fingerprint"] });
         host.client.post("/api/v1/peers", &body).await?;
     }
     let other = b.client.get("/api/v1/status").await?;

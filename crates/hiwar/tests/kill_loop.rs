@@ -28,7 +28,12 @@ impl Random {
 }
 
 /// Says things without pause and remembers what was acknowledged.
-async fn load(client: ApiClient, dialogue: String, who: &'static str, until: tokio::sync::watch::Receiver<bool>) -> Vec<String> {
+async fn load(
+    client: ApiClient,
+    dialogue: String,
+    who: &'static str,
+    until: tokio::sync::watch::Receiver<bool>,
+) -> Vec<String> {
     let mut acknowledged = Vec::new();
     let mut number = 0_u64;
     while !*until.borrow() {
@@ -68,8 +73,14 @@ async fn entries(node: &NodeProcess, dialogue: &str) -> anyhow::Result<BTreeMap<
 }
 
 fn log_check(dir: &Path) -> anyhow::Result<()> {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_hiwar")).args(["log", "check"]).arg(dir).output()?;
-    ensure!(output.status.success(), "log check of {}: {}", dir.display(), String::from_utf8_lossy(&output.stdout));
+    let output =
+        std::process::Command::new(env!("CARGO_BIN_EXE_hiwar")).args(["log", "check"]).arg(dir).output()?;
+    ensure!(
+        output.status.success(),
+        "log check of {}: {}",
+        dir.display(),
+        String::from_utf8_lossy(&output.stdout)
+    );
     Ok(())
 }
 
@@ -105,7 +116,11 @@ fn fifty_kills_under_load_lose_nothing_acknowledged_and_double_nothing() -> anyh
         let held_a = entries(&a, &dialogue).await?;
         let held_b = entries(&b, &dialogue).await?;
         println!("{KILLS} kills, {} entries acknowledged, {} held", acknowledged.len(), held_a.len());
-        ensure!(acknowledged.len() > 1_000, "the load was too small to mean anything: {}", acknowledged.len());
+        ensure!(
+            acknowledged.len() > 1_000,
+            "the load was too small to mean anything: {}",
+            acknowledged.len()
+        );
         for id in &acknowledged {
             ensure!(held_a.contains_key(id), "acknowledged entry {id} is lost on a");
             ensure!(held_b.contains_key(id), "acknowledged entry {id} is lost on b");

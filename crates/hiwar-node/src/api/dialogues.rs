@@ -25,7 +25,8 @@ const PAGE_MAX: usize = 1000;
 
 fn record_json(record: &DialogueRecord) -> Value {
     let current = record.current();
-    let waiting: Vec<_> = current.map(|c| record.concerned(c).difference(&c.assents).cloned().collect()).unwrap_or_default();
+    let waiting: Vec<_> =
+        current.map(|c| record.concerned(c).difference(&c.assents).cloned().collect()).unwrap_or_default();
     let open_proposals: Vec<Value> = record
         .memberships
         .iter()
@@ -57,17 +58,24 @@ fn record_json(record: &DialogueRecord) -> Value {
 
 /// `GET /api/v1/dialogues`
 pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
-    let records: Vec<Value> = shared.writer.query(|engine, _| engine.dialogues().map(record_json).collect()).await?;
+    let records: Vec<Value> =
+        shared.writer.query(|engine, _| engine.dialogues().map(record_json).collect()).await?;
     Ok(Json(json!({ "dialogues": records })))
 }
 
 /// `POST /api/v1/dialogues`
-pub(super) async fn open(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
-    let mut value: Value = serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+pub(super) async fn open(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let mut value: Value =
+        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
     if let Some(object) = value.as_object_mut() {
         object.insert("action".into(), json!("open"));
     }
-    let action: Action = serde_json::from_value(value).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let action: Action =
+        serde_json::from_value(value).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
     if !matches!(action.what, What::Open { .. }) {
         return Err(ApiError::bad_request("the body must describe the dialogue to open"));
     }
@@ -85,7 +93,10 @@ async fn record(shared: &Arc<Shared>, id: DialogueId) -> Result<DialogueRecord, 
 }
 
 /// `GET /api/v1/dialogues/{id}`
-pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     Ok(Json(record_json(&record(&shared, dialogue_id(&id)?).await?)))
 }
 
@@ -127,7 +138,8 @@ pub(super) async fn entries(
             Ok((stored, known_by))
         })
         .await?;
-    let signed = stored.iter().map(hiwar_dialogue::ledger::StoredEntry::signed).collect::<Result<Vec<_>, _>>()?;
+    let signed =
+        stored.iter().map(hiwar_dialogue::ledger::StoredEntry::signed).collect::<Result<Vec<_>, _>>()?;
     let last = stored.last().map_or(page.after, |e| e.seq);
     let full = stored.len() == limit;
     let mut items = Vec::with_capacity(stored.len());
@@ -189,15 +201,18 @@ pub(super) async fn dossier(
         let mut out = std::io::BufWriter::with_capacity(PART_BYTES, PartWriter(parts.clone()));
         let files: Vec<_> = if exporting.files { gathered.files().collect() } else { Vec::new() };
         let written = hiwar_dossier::write_sealed(&gathered.contents, files, &*node_key, &mut out);
-        let finished = written.map_err(|e| e.to_string()).and_then(|_| out.flush().map_err(|e| e.to_string()));
+        let finished =
+            written.map_err(|e| e.to_string()).and_then(|_| out.flush().map_err(|e| e.to_string()));
         if let Err(error) = finished {
             tracing::warn!(%error, "a dossier could not be written");
             // Breaks the answer off, so that the asker does not take a part for the whole.
             drop(parts.blocking_send(Err(std::io::Error::other(error))));
         }
     });
-    let stream = futures_util::stream::unfold(body, async |mut body| body.recv().await.map(|part| (part, body)));
+    let stream =
+        futures_util::stream::unfold(body, async |mut body| body.recv().await.map(|part| (part, body)));
     let body = Body::from_stream(stream);
     let name = format!("attachment; filename=\"{}.dossier\"", id.0.short());
-    Ok(([(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)], body).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)], body)
+        .into_response())
 }

@@ -82,7 +82,10 @@ impl SqliteReader {
                 for full in tail.append(merkle::leaf_hash(data.as_bytes())).full_tiles {
                     let stored = self.tile(log, full.tile.level(), full.tile.index())?;
                     if stored.as_ref() != Some(&full.hashes) {
-                        report.problem(format!("log {log}: the stored {} is not what its leaves give", full.tile));
+                        report.problem(format!(
+                            "log {log}: the stored {} is not what its leaves give",
+                            full.tile
+                        ));
                     }
                 }
             }
@@ -104,11 +107,17 @@ impl SqliteReader {
             for entry in &page {
                 report.entries += 1;
                 if Hash::of(&entry.content) != entry.id.0 {
-                    report.problem(format!("entry {} at position {}: its bytes have changed", entry.id, entry.seq));
+                    report.problem(format!(
+                        "entry {} at position {}: its bytes have changed",
+                        entry.id, entry.seq
+                    ));
                 }
                 let leaf = self.leaves(entry.log, entry.leaf, 1)?;
                 if leaf.first().is_none_or(|data| *data != format!("entry {}", entry.id)) {
-                    report.problem(format!("entry {} at position {}: leaf {} of log {} is not its own", entry.id, entry.seq, entry.leaf, entry.log));
+                    report.problem(format!(
+                        "entry {} at position {}: leaf {} of log {} is not its own",
+                        entry.id, entry.seq, entry.leaf, entry.log
+                    ));
                 }
             }
         }

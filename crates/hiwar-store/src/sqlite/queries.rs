@@ -6,7 +6,9 @@ use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 
 use super::connection::{from_integer, to_integer};
-use super::read::{ISSUED, RECEIVED, THIS_NODE, column, direction, hash, limit, outcome, record, select_entry};
+use super::read::{
+    ISSUED, RECEIVED, THIS_NODE, column, direction, hash, limit, outcome, record, select_entry,
+};
 use super::reader::SqliteReader;
 
 /// A file that an entry announced and that is not here yet.
@@ -91,7 +93,8 @@ impl SqliteReader {
             Ok(true)
         })?;
         let waits = "SELECT 1 FROM queue WHERE participant = ?1 AND seq = ?2";
-        let settled = "SELECT outcome, receipt, code, detail FROM delivery WHERE participant = ?1 AND seq = ?2";
+        let settled =
+            "SELECT outcome, receipt, code, detail FROM delivery WHERE participant = ?1 AND seq = ?2";
         for number in numbers {
             let key = (number, to_integer(seq)?);
             let state = if self.database.first(waits, key, |_| Ok(()))?.is_some() {

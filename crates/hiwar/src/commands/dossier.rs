@@ -40,17 +40,23 @@ impl DossierCommand {
             let files = !without_files;
             let answer = client.get_stream(&format!("/api/v1/dialogues/{id}/dossier?files={files}")).await?;
             let part = output.with_extension("part");
-            let mut file = std::fs::File::create(&part).with_context(|| format!("{} cannot be written", part.display()))?;
+            let mut file = std::fs::File::create(&part)
+                .with_context(|| format!("{} cannot be written", part.display()))?;
             let mut stream = answer.bytes_stream();
             let mut size = 0;
             while let Some(bytes) = stream.next().await {
-                let bytes = bytes.context("the node stopped before the dossier was complete; nothing was written")?;
+                let bytes =
+                    bytes.context("the node stopped before the dossier was complete; nothing was written")?;
                 size += bytes.len();
                 file.write_all(&bytes)?;
             }
             file.sync_all()?;
             std::fs::rename(&part, &output)?;
-            eprintln!("Wrote {} ({size} bytes); verify it anywhere with `hiwar verify {}`", output.display(), output.display());
+            eprintln!(
+                "Wrote {} ({size} bytes); verify it anywhere with `hiwar verify {}`",
+                output.display(),
+                output.display()
+            );
             Ok(ExitCode::SUCCESS)
         })
     }
@@ -72,7 +78,8 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let anchors = self.anchors.iter().map(|a| anchor(a)).collect::<anyhow::Result<Vec<_>>>()?;
-        let file = std::fs::File::open(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
+        let file = std::fs::File::open(&self.file)
+            .with_context(|| format!("{} cannot be read", self.file.display()))?;
         let verdict = hiwar_dossier::verify(std::io::BufReader::new(file), &anchors, &Limits::default());
         match self.format {
             Format::Json => print_json(&serde_json::to_value(&verdict)?)?,
@@ -89,5 +96,7 @@ fn anchor(given: &str) -> anyhow::Result<Anchor> {
         let invitation = Invitation::parse(&bytes).with_context(|| given.to_owned())?;
         return Ok(Anchor::from(invitation.fingerprint()));
     }
-    given.parse::<Anchor>().with_context(|| format!("{given:?} is neither an invitation file nor a fingerprint of 12 words"))
+    given
+        .parse::<Anchor>()
+        .with_context(|| format!("{given:?} is neither an invitation file nor a fingerprint of 12 words"))
 }

@@ -51,7 +51,9 @@ impl Init {
         let did = match &self.did {
             Some(text) => text.parse()?,
             None => {
-                let listen = self.listen.context("give the participant's identifier with --did, such as did:web:ministry.example")?;
+                let listen = self.listen.context(
+                    "give the participant's identifier with --did, such as did:web:ministry.example",
+                )?;
                 format!("did:web:{}%3A{}", host(listen), listen.port()).parse()?
             }
         };
@@ -76,7 +78,10 @@ impl Init {
             eprintln!("Peers connect to {url}");
         }
         eprintln!("Desks connect to http://{api_listen} with the token in {dir}/{}", folder::API_TOKEN);
-        eprintln!("Move {dir}/{} to a safe place off this machine; it can replace a lost key.", folder::RECOVERY_KEY);
+        eprintln!(
+            "Move {dir}/{} to a safe place off this machine; it can replace a lost key.",
+            folder::RECOVERY_KEY
+        );
         eprintln!("Start it:           hiwar serve {dir}");
         eprintln!("Give the invitation below to each peer, and read the fingerprint to them by another way:");
         eprintln!("Fingerprint:        {}", words::fingerprint_words(&identity.fingerprint()));

@@ -60,7 +60,9 @@ impl DeskCommand {
         block_on(async {
             match self {
                 Self::Token { name, node } => {
-                    let made = ApiClient::of(&node)?.post(&format!("/api/v1/desks/{name}/tokens"), &json!({})).await?;
+                    let made = ApiClient::of(&node)?
+                        .post(&format!("/api/v1/desks/{name}/tokens"), &json!({}))
+                        .await?;
                     print(text(&made, "/token"))?;
                 }
                 Self::Revoke { name, node } => {

@@ -21,7 +21,10 @@ impl Status {
             } else {
                 let mut rows = Vec::new();
                 for (key, value) in status.as_object().into_iter().flatten() {
-                    rows.push(vec![key.clone(), value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)]);
+                    rows.push(vec![
+                        key.clone(),
+                        value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned),
+                    ]);
                 }
                 print(&table(&rows))?;
             }
