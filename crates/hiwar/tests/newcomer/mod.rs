@@ -117,6 +117,9 @@ impl Newcomer {
             command.env_remove(name);
         }
         command.env("NO_COLOR", "1");
+        if let Ok(level) = std::env::var("TEST_NODE_LOG") {
+            command.env("HIWAR_LOG", level);
+        }
         command
     }
 
