@@ -22,7 +22,11 @@ type Refused = (RefusalCode, String);
 struct Held {
     id: EntryId,
     seq: Seq,
-    leaf: u64,
+    /// Its leaf in the present log; absent when its leaf is in an earlier one.
+    leaf: Option<u64>,
+    /// Whether whoever brought it wrote it, too.
+    by_author: bool,
+    /// The receipt that was issued for it before, to whoever brought it then.
     receipt: Option<u64>,
 }
 
@@ -108,16 +112,11 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Result<Held, Refused>, EngineError> {
         let id = entry.entry().id;
+        let by_author = entry.entry().entry.author == *from;
         if let Some(seq) = view.find(&id)? {
             let stored = view.entry(seq)?;
-            return Ok(Ok(match stored {
-                Some(s) if s.log == self.log_number => Held { id, seq, leaf: s.leaf, receipt: s.receipt },
-                Some(s) if s.receipt.is_some() => Held { id, seq, leaf: s.leaf, receipt: s.receipt },
-                _ => {
-                    let leaf = self.append_leaf(&format!("entry {id}"));
-                    Held { id, seq, leaf, receipt: None }
-                }
-            }));
+            let leaf = stored.as_ref().filter(|s| s.log == self.log_number).map(|s| s.leaf);
+            return Ok(Ok(Held { id, seq, leaf, by_author, receipt: stored.and_then(|s| s.receipt) }));
         }
         if let Err(refused) = self.judge(from, entry.entry(), now) {
             if refused.0 == RefusalCode::UnknownMembership {
@@ -126,7 +125,7 @@ impl Engine {
             return Ok(Err(refused));
         }
         let (seq, leaf) = self.keep(view, entry.into_entry(), Some(from.clone()), now)?;
-        Ok(Ok(Held { id, seq, leaf, receipt: None }))
+        Ok(Ok(Held { id, seq, leaf: Some(leaf), by_author, receipt: None }))
     }
 
     /// Whether an entry is to be taken. The answer depends on the entry, on the membership it
@@ -373,8 +372,10 @@ impl Engine {
         }
     }
 
-    /// Receipts for everything in `held`: one new receipt for what has none yet, and for the rest
-    /// the very receipts that were issued before.
+    /// Receipts for everything in `held`: for what `to` brought before, the very receipts that were
+    /// issued to it, and one new receipt for the rest. A receipt is worth nothing to a peer that it
+    /// was not issued to, so an entry that another peer brought first gets one more. The store keeps
+    /// the author's beside the entry: it is the one who will ask for it again.
     fn receipts_for(
         &mut self,
         view: &dyn View,
@@ -383,23 +384,27 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<WireReceipt>, EngineError> {
         let mut out = Vec::new();
-        let mut again = BTreeSet::new();
-        let mut items = Vec::new();
-        let mut seqs = Vec::new();
+        let mut again: BTreeMap<u64, Vec<&Held>> = BTreeMap::new();
+        let mut without = Vec::new();
         for entry in held {
             match entry.receipt {
-                Some(number) => {
-                    again.insert(number);
-                }
-                None => {
-                    items.push(ReceiptItem { kind: ItemKind::Entry, hash: entry.id.0, leaf: entry.leaf });
-                    seqs.push(entry.seq);
-                }
+                Some(number) => again.entry(number).or_default().push(entry),
+                None => without.push(entry),
             }
         }
-        for number in again {
-            if let Some((_, receipt)) = view.receipt(number)? {
-                out.push(WireReceipt::from(&receipt));
+        for (number, entries) in again {
+            match view.receipt(number)? {
+                Some((_, receipt)) if receipt.receipt.to == *to => out.push(WireReceipt::from(&receipt)),
+                _ => without.extend(entries),
+            }
+        }
+        let mut items = Vec::new();
+        let mut seqs = Vec::new();
+        for entry in without {
+            let leaf = entry.leaf.unwrap_or_else(|| self.append_leaf(&format!("entry {}", entry.id)));
+            items.push(ReceiptItem { kind: ItemKind::Entry, hash: entry.id.0, leaf });
+            if entry.receipt.is_none() || entry.by_author {
+                seqs.push(entry.seq);
             }
         }
         if !items.is_empty() {

@@ -301,15 +301,24 @@ impl Engine {
 
     fn advance(&mut self, view: &dyn View, did: &Did, last: Seq, now: Timestamp) -> Result<(), EngineError> {
         let pending = self.pending_after_changes(view, did, last)?;
+        // What was asked for in the very reply that is being settled is queued, but the view does
+        // not show it yet.
+        let asked_for = self
+            .changes
+            .iter()
+            .filter_map(|c| match c {
+                Change::Queue { peer, seq } if peer == did && *seq <= last => Some(seq.saturating_sub(1)),
+                _ => None,
+            })
+            .min();
         let retry_ms = self.config.retry_first_ms.saturating_mul(8).min(self.config.retry_max_ms);
         let Some(peer) = self.peers.get_mut(did) else { return Ok(()) };
-        // An entry queued meanwhile at an earlier position has moved the cursor back already.
         if peer.cursor <= last {
-            peer.cursor = last;
+            peer.cursor = asked_for.unwrap_or(last);
         }
         if pending {
             peer.revisit.get_or_insert(now.plus_millis(retry_ms));
-        } else if peer.revisit.is_none() && peer.record.settled_through < last {
+        } else if asked_for.is_none() && peer.revisit.is_none() && peer.record.settled_through < last {
             peer.record.settled_through = last;
         }
         Ok(())
