@@ -27,12 +27,26 @@ pub enum AttachmentError {
         /// What the system said.
         error: io::Error,
     },
+    /// The disk has no room.
+    #[error("{path}: the disk is full; free some room and repeat", path = .path.display())]
+    Full {
+        /// The file that could not grow.
+        path: PathBuf,
+    },
     /// Too large.
     #[error("the file is larger than 10 GiB; split it")]
     TooLarge,
     /// More arrived than was announced.
-    #[error("more than the announced {size} bytes arrived; the part was thrown away")]
+    #[error("more than the announced {size} bytes arrived; what is too much was not taken")]
     TooLong {
+        /// The announced size.
+        size: u64,
+    },
+    /// Less than announced is here.
+    #[error("only {offset} of the announced {size} bytes have arrived; send the rest")]
+    Incomplete {
+        /// How much is here.
+        offset: u64,
         /// The announced size.
         size: u64,
     },
@@ -49,7 +63,12 @@ pub enum AttachmentError {
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> AttachmentError + '_ {
-    |error| AttachmentError::Io { path: path.to_owned(), error }
+    |error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            AttachmentError::Full { path: path.to_owned() }
+        }
+        _ => AttachmentError::Io { path: path.to_owned(), error },
+    }
 }
 
 /// The folder of a node's files.
@@ -94,6 +113,9 @@ impl AttachmentFolder {
             if entry.file_name().to_string_lossy().starts_with("upload-") {
                 fs::remove_file(entry.path()).map_err(io_error(&entry.path()))?;
             }
+        }
+        for folder in [&root, dir] {
+            sync(folder)?;
         }
         Ok(Self { root, uploads: AtomicU64::new(0) })
     }
@@ -160,10 +182,12 @@ fn settle(file: &File, path: &Path, target: &Path) -> Result<(), AttachmentError
     let shelf = target.parent().unwrap_or(target);
     fs::create_dir_all(shelf).map_err(io_error(shelf))?;
     fs::rename(path, target).map_err(io_error(target))?;
-    for folder in [Some(shelf), shelf.parent()].into_iter().flatten() {
-        File::open(folder).and_then(|f| f.sync_all()).map_err(io_error(folder))?;
-    }
-    Ok(())
+    [Some(shelf), shelf.parent()].into_iter().flatten().try_for_each(sync)
+}
+
+/// Syncs a folder, so that the names in it are durable.
+fn sync(folder: &Path) -> Result<(), AttachmentError> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(io_error(folder))
 }
 
 impl Upload {
@@ -223,8 +247,12 @@ impl Partial {
     /// makes it durable.
     ///
     /// # Errors
-    /// When the digest is wrong, in which case all of it is fetched again, or the disk fails.
+    /// When something is still to come, the digest is wrong, in which case all of it is fetched
+    /// again, or the disk fails.
     pub fn finish(mut self) -> Result<(), AttachmentError> {
+        if self.offset < self.size {
+            return Err(AttachmentError::Incomplete { offset: self.offset, size: self.size });
+        }
         self.file.seek(SeekFrom::Start(0)).map_err(io_error(&self.path))?;
         let mut digest = Sha256::new();
         let mut buffer = vec![0; BUFFER_BYTES];
@@ -288,6 +316,37 @@ mod tests {
         partial.append(&bytes[1_000_000..]).unwrap();
         partial.finish().unwrap();
         assert!(folder.path_of(&sha256).is_file());
+    }
+
+    #[test]
+    fn a_file_that_is_not_complete_is_not_thrown_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = AttachmentFolder::open(dir.path()).unwrap();
+        let sha256 = Hash::of(b"right");
+        let mut partial = folder.resume(&sha256, 5).unwrap();
+        partial.append(b"rig").unwrap();
+        assert!(matches!(partial.append(b"hting"), Err(AttachmentError::TooLong { size: 5 })));
+        assert!(matches!(partial.finish(), Err(AttachmentError::Incomplete { offset: 3, size: 5 })));
+        let mut partial = folder.resume(&sha256, 5).unwrap();
+        assert_eq!(partial.offset(), 3);
+        partial.append(b"ht").unwrap();
+        partial.finish().unwrap();
+        assert_eq!(folder.read_part(&sha256, 0, 99).unwrap(), b"right");
+        let mut empty = folder.resume(&Hash::of(b""), 0).unwrap();
+        empty.append(b"").unwrap();
+        empty.finish().unwrap();
+        assert!(folder.path_of(&Hash::of(b"")).is_file());
+    }
+
+    #[test]
+    fn an_upload_has_a_limit_and_an_error_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = AttachmentFolder::open(dir.path()).unwrap();
+        let mut upload = folder.begin().unwrap();
+        upload.size = ATTACHMENT_BYTES_MAX;
+        assert!(matches!(upload.append(b"1"), Err(AttachmentError::TooLarge)));
+        let missing = folder.read_part(&Hash::of(b"x"), 0, 1).unwrap_err().to_string();
+        assert!(missing.contains(&Hash::of(b"x").to_string()), "{missing}");
     }
 
     #[test]

@@ -9,8 +9,12 @@
 
 pub mod attachments;
 pub mod backup;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod error;
 mod sqlite;
 
 pub use error::StorageError;
-pub use sqlite::{CheckReport, Counts, DATABASE_FILE, SqliteReader, SqliteStore, WantedAttachment};
+pub use sqlite::{
+    CheckReport, Counts, DATABASE_FILE, ReceiptTime, SqliteReader, SqliteStore, WantedAttachment,
+};

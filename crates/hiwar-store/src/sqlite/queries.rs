@@ -1,9 +1,13 @@
 //! What the local interface and the tools ask beyond the ledger's own questions.
 
+use std::collections::BTreeMap;
+
 use hiwar_dialogue::entry::DialogueId;
 use hiwar_dialogue::ledger::{Alarm, Delivery, Direction, OwnRecord, Seq, StoreError, StoredEntry};
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
+use hiwar_trust::time::Timestamp;
+use rusqlite::Row;
 
 use super::connection::{from_integer, to_integer};
 use super::read::{
@@ -24,11 +28,35 @@ pub struct WantedAttachment {
     pub dialogue: DialogueId,
 }
 
+/// When a receipt that covers an entry was signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptTime {
+    /// The entry.
+    pub seq: Seq,
+    /// The peer on the other side.
+    pub peer: Did,
+    /// Who signed.
+    pub direction: Direction,
+    /// The receipt's number.
+    pub receipt: u64,
+    /// When, by its issuer's clock.
+    pub time: Timestamp,
+}
+
+/// The receipts of one entry, received and issued.
+const RECEIPTS_OF: &str = "SELECT r.participant, r.direction, r.number, r.time \
+    FROM delivery d JOIN receipt r ON r.number = d.receipt WHERE d.seq = ?1 AND r.direction = ?2 \
+    UNION ALL \
+    SELECT r.participant, r.direction, r.number, r.time \
+    FROM entry e JOIN receipt r ON r.number = e.receipt WHERE e.seq = ?1 AND r.direction = ?3";
+
 /// How much there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Entries held.
     pub entries: u64,
+    /// Leaves of the current log.
+    pub leaves: u64,
     /// Deliveries that wait.
     pub queued: u64,
     /// Alarms raised so far.
@@ -36,6 +64,11 @@ pub struct Counts {
 }
 
 impl SqliteReader {
+    /// The participant whose number stands in a column.
+    fn participant(&self, row: &Row<'_>, index: usize) -> Result<Did, StoreError> {
+        self.database.dids.name(&self.database.connection, column(row, index)?)
+    }
+
     /// This node's own record.
     ///
     /// # Errors
@@ -85,28 +118,22 @@ impl SqliteReader {
     /// # Errors
     /// When the store fails.
     pub fn deliveries(&self, seq: Seq) -> Result<Vec<(Did, Delivery)>, StoreError> {
-        let mut found: Vec<(Did, Delivery)> = Vec::new();
-        let peers = "SELECT participant FROM peer_record";
-        let mut numbers: Vec<i64> = Vec::new();
-        self.database.each(peers, [], |row| {
-            numbers.push(column(row, 0)?);
+        let position = to_integer(seq)?;
+        let mut found = BTreeMap::new();
+        let settled = "SELECT participant, outcome, receipt, code, detail FROM delivery WHERE seq = ?1";
+        self.database.each(settled, [position], |row| {
+            found.insert(self.participant(row, 0)?, outcome(row, 1)?);
             Ok(true)
         })?;
-        let waits = "SELECT 1 FROM queue WHERE participant = ?1 AND seq = ?2";
-        let settled =
-            "SELECT outcome, receipt, code, detail FROM delivery WHERE participant = ?1 AND seq = ?2";
-        for number in numbers {
-            let key = (number, to_integer(seq)?);
-            let state = if self.database.first(waits, key, |_| Ok(()))?.is_some() {
-                Some(Delivery::Pending)
-            } else {
-                self.database.first(settled, key, |row| outcome(row, 0))?
-            };
-            if let Some(state) = state {
-                found.push((self.database.dids.name(&self.database.connection, number)?, state));
-            }
-        }
-        Ok(found)
+        // The queue is by peer: one look for each, and there are few. What waits again counts as
+        // waiting, whatever became of it before.
+        let waiting = "SELECT p.participant FROM peer_record p CROSS JOIN queue q \
+                       ON q.participant = p.participant AND q.seq = ?1";
+        self.database.each(waiting, [position], |row| {
+            found.insert(self.participant(row, 0)?, Delivery::Pending);
+            Ok(true)
+        })?;
+        Ok(found.into_iter().collect())
     }
 
     /// The receipts that cover an entry: which peer, in which direction, and the receipt's number.
@@ -114,17 +141,33 @@ impl SqliteReader {
     /// # Errors
     /// When the store fails.
     pub fn receipts_of(&self, seq: Seq) -> Result<Vec<(Did, Direction, u64)>, StoreError> {
-        let sql = "SELECT r.participant, r.direction, r.number FROM delivery d JOIN receipt r ON r.number = d.receipt \
-                   WHERE d.seq = ?1 AND r.direction = ?2 \
-                   UNION ALL \
-                   SELECT r.participant, r.direction, r.number FROM entry e JOIN receipt r ON r.number = e.receipt \
-                   WHERE e.seq = ?1 AND r.direction = ?3";
         let mut found = Vec::new();
-        self.database.each(sql, (to_integer(seq)?, RECEIVED, ISSUED), |row| {
-            let peer = self.database.dids.name(&self.database.connection, column(row, 0)?)?;
+        self.database.each(RECEIPTS_OF, (to_integer(seq)?, RECEIVED, ISSUED), |row| {
+            let peer = self.participant(row, 0)?;
             found.push((peer, direction(column(row, 1)?)?, from_integer(column(row, 2)?)?));
             Ok(true)
         })?;
+        Ok(found)
+    }
+
+    /// When the receipts that cover these entries were signed, by their issuers' clocks.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn receipt_times(&self, seqs: &[Seq]) -> Result<Vec<ReceiptTime>, StoreError> {
+        let mut found = Vec::new();
+        for seq in seqs {
+            self.database.each(RECEIPTS_OF, (to_integer(*seq)?, RECEIVED, ISSUED), |row| {
+                found.push(ReceiptTime {
+                    seq: *seq,
+                    peer: self.participant(row, 0)?,
+                    direction: direction(column(row, 1)?)?,
+                    receipt: from_integer(column(row, 2)?)?,
+                    time: Timestamp::from_millis(column(row, 3)?),
+                });
+                Ok(true)
+            })?;
+        }
         Ok(found)
     }
 
@@ -186,7 +229,7 @@ impl SqliteReader {
         let sql = "SELECT participant, receipt FROM attachment_receipt WHERE sha256 = ?1";
         let mut found = Vec::new();
         self.database.each(sql, [&sha256.0[..]], |row| {
-            let peer = self.database.dids.name(&self.database.connection, column(row, 0)?)?;
+            let peer = self.participant(row, 0)?;
             found.push((peer, from_integer(column(row, 1)?)?));
             Ok(true)
         })?;
@@ -198,7 +241,9 @@ impl SqliteReader {
     /// # Errors
     /// When the store fails.
     pub fn counts(&self) -> Result<Counts, StoreError> {
+        let log = self.own()?.map_or(1, |own| own.log);
         Ok(Counts {
+            leaves: self.database.log_size(log)?,
             entries: self.database.count("SELECT max(seq) FROM entry", [])?,
             queued: self.database.count("SELECT count(*) FROM queue", [])?,
             alarms: self.database.count("SELECT max(number) FROM alarm", [])?,
