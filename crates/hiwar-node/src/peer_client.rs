@@ -153,7 +153,10 @@ impl PeerLink {
             let sequence = self.sequence.to_string();
             let outcome = self.send(path, body.clone(), &session, &sequence, wait).await;
             match outcome {
-                Err(ClientError::Refused { code, .. }) if code == "unknown-session" && !renewed => {
+                // A session that another link to the same peer has outrun is as good as none.
+                Err(ClientError::Refused { code, .. })
+                    if (code == "unknown-session" || code == "replayed") && !renewed =>
+                {
                     renewed = true;
                     self.session = None;
                 }
