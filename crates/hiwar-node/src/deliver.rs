@@ -80,7 +80,11 @@ async fn deliver_to(shared: Arc<Shared>, did: Did) {
                     Ok(()) => continue,
                     Err(DeliveryError::Stopped) => return,
                     Err(DeliveryError::Client(error)) => {
-                        tracing::info!(peer = %did, %error, "delivery failed");
+                        if matches!(error, ClientError::OtherCertificate(_)) {
+                            tracing::warn!(peer = %did, %error, "delivery failed");
+                        } else {
+                            tracing::info!(peer = %did, %error, "delivery failed");
+                        }
                         shared.metrics.batches_failed.get_or_create(&label).inc();
                         if shared.writer.failed(did.clone(), push.token).await.is_err() {
                             return;

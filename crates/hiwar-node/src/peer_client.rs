@@ -12,7 +12,7 @@ use http::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::now;
-use crate::tls;
+use crate::tls::{self, OtherKey};
 
 /// How long a connection may take to come up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -71,6 +71,9 @@ pub enum ClientError {
         /// The problem with its causes.
         problem: String,
     },
+    /// Somebody else's certificate.
+    #[error("{0} cannot be reached: {OtherKey}")]
+    OtherCertificate(Did),
     /// The peer answered with an error.
     #[error("{did} answered {status} ({code}): {detail}")]
     Refused {
@@ -199,8 +202,13 @@ impl PeerLink {
             .map_err(|e| ClientError::Making(e.to_string()))?;
         let sent = ReceivedSignature::of_request(&signed.signature_input, &signed.signature)
             .map_err(|e| ClientError::Making(e.to_string()))?;
-        let unreachable =
-            |e: reqwest::Error| ClientError::Unreachable { did: did.clone(), problem: causes(&e) };
+        let unreachable = |e: reqwest::Error| {
+            if tls::is_other_key(&e) {
+                ClientError::OtherCertificate(did.clone())
+            } else {
+                ClientError::Unreachable { did: did.clone(), problem: causes(&e) }
+            }
+        };
         let response = self
             .client()?
             .post(url)

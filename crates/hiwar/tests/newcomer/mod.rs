@@ -109,6 +109,16 @@ impl Newcomer {
         self.dir.path().join(name)
     }
 
+    /// Changes one line of a node's configuration.
+    #[track_caller]
+    pub(crate) fn configure(&self, node: &str, field: &str, value: &str) {
+        let path = self.path(node).join("hiwar.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let start = format!("{field} = ");
+        let line = text.lines().find(|l| l.starts_with(&start)).unwrap();
+        std::fs::write(&path, text.replace(line, &format!("{start}{value}"))).unwrap();
+    }
+
     /// The command, not started yet.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(HIWAR);
