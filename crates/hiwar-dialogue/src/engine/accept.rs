@@ -22,8 +22,11 @@ type Refused = (RefusalCode, String);
 struct Held {
     id: EntryId,
     seq: Seq,
-    /// Its leaf in the current log.
+    /// Its leaf in the present log; absent when its leaf is in an earlier one.
     leaf: Option<u64>,
+    /// Whether whoever brought it wrote it, too.
+    by_author: bool,
+    /// The receipt that was issued for it before, to whoever brought it then.
     receipt: Option<u64>,
 }
 
@@ -109,10 +112,11 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Result<Held, Refused>, EngineError> {
         let id = entry.entry().id;
+        let by_author = entry.entry().entry.author == *from;
         if let Some(seq) = view.find(&id)? {
             let stored = view.entry(seq)?;
             let leaf = stored.as_ref().filter(|s| s.log == self.log_number).map(|s| s.leaf);
-            return Ok(Ok(Held { id, seq, leaf, receipt: stored.and_then(|s| s.receipt) }));
+            return Ok(Ok(Held { id, seq, leaf, by_author, receipt: stored.and_then(|s| s.receipt) }));
         }
         if let Err(refused) = self.judge(from, entry.entry(), now) {
             if refused.0 == RefusalCode::UnknownMembership {
@@ -124,7 +128,7 @@ impl Engine {
             return Ok(Err(refused));
         }
         let (seq, leaf) = self.keep(view, entry.into_entry(), Some(from.clone()), now)?;
-        Ok(Ok(Held { id, seq, leaf: Some(leaf), receipt: None }))
+        Ok(Ok(Held { id, seq, leaf: Some(leaf), by_author, receipt: None }))
     }
 
     /// Whether an entry is to be taken. The answer depends on the entry, on the membership it
@@ -374,8 +378,10 @@ impl Engine {
         }
     }
 
-    /// Receipts for everything in `held`: one new receipt for what has none yet, and for the rest
-    /// the very receipts that were issued before.
+    /// Receipts for everything in `held`: for what `to` brought before, the very receipts that were
+    /// issued to it, and one new receipt for the rest. A receipt is worth nothing to a peer that it
+    /// was not issued to, so an entry that another peer brought first gets one more. The store keeps
+    /// the author's beside the entry: it is the one who will ask for it again.
     fn receipts_for(
         &mut self,
         view: &dyn View,
@@ -384,29 +390,29 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<WireReceipt>, EngineError> {
         let mut out = Vec::new();
-        let mut again = BTreeMap::new();
+        let mut again: BTreeMap<u64, Vec<&Held>> = BTreeMap::new();
+        let mut without = Vec::new();
+        for entry in held {
+            match entry.receipt {
+                Some(number) => again.entry(number).or_default().push(entry),
+                None => without.push(entry),
+            }
+        }
+        for (number, entries) in again {
+            match view.receipt(number)? {
+                Some((_, receipt)) if receipt.receipt.to == *to => out.push(WireReceipt::from(&receipt)),
+                _ => without.extend(entries),
+            }
+        }
         let mut items = Vec::new();
         let mut seqs = Vec::new();
-        for entry in held {
-            if let Some(number) = entry.receipt {
-                if again.contains_key(&number) {
-                    continue;
-                }
-                // A receipt for another peer, who forwarded the entry first, proves nothing to this one.
-                if let Some((_, receipt)) = view.receipt(number)?.filter(|(_, r)| r.receipt.to == *to) {
-                    again.insert(number, receipt);
-                    continue;
-                }
-            }
-            let leaf = match entry.leaf {
-                Some(leaf) => leaf,
-                // It was held before the log began anew.
-                None => self.append_leaf(&format!("entry {}", entry.id)),
-            };
+        for entry in without {
+            let leaf = entry.leaf.unwrap_or_else(|| self.append_leaf(&format!("entry {}", entry.id)));
             items.push(ReceiptItem { kind: ItemKind::Entry, hash: entry.id.0, leaf });
-            seqs.push(entry.seq);
+            if entry.receipt.is_none() || entry.by_author {
+                seqs.push(entry.seq);
+            }
         }
-        out.extend(again.values().map(WireReceipt::from));
         if !items.is_empty() {
             let (number, receipt) = self.issue_receipt(to, items, now)?;
             self.mark_receipted(&seqs, number);

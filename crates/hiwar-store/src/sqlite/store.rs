@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hiwar_dialogue::entry::EntryId;
 use hiwar_dialogue::ledger::{
@@ -16,6 +17,9 @@ use super::lock::FolderLock;
 use super::migrate::{MIGRATIONS, migrate};
 use super::read::Database;
 use crate::error::StorageError;
+
+/// How long a store that is closed waits for readers.
+const LAST_WAIT: Duration = Duration::from_millis(500);
 
 /// Where the open transaction stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,6 +90,17 @@ impl SqliteStore {
     fn run(&self, sql: &str) -> Result<(), StoreError> {
         let run = || self.database.connection.prepare_cached(sql)?.execute([]);
         run().map(drop).map_err(store_error)
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Carries the write-ahead log over into the database, so that the one file is the whole store
+    /// while no node runs. Readers that are still open would keep SQLite from doing it by itself.
+    fn drop(&mut self) {
+        // What cannot be carried over now is at the next start; nothing is lost.
+        let connection = &self.database.connection;
+        drop(connection.busy_timeout(LAST_WAIT));
+        drop(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
     }
 }
 
