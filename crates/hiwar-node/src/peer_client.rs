@@ -302,7 +302,11 @@ impl PeerLink {
 fn endpoint(card: &Card) -> Result<&str, ClientError> {
     let endpoint = card.endpoints.first().ok_or_else(|| ClientError::NoEndpoint(card.did.clone()))?;
     let plain = endpoint.strip_prefix("http://");
-    let loopback = |rest: &str| ["127.0.0.1", "localhost", "[::1]"].iter().any(|h| rest.starts_with(h));
+    let loopback = |rest: &str| {
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        ["127.0.0.1", "localhost", "[::1]"].contains(&host) || authority == "[::1]"
+    };
     if plain.is_some_and(|rest| !loopback(rest)) {
         return Err(ClientError::Insecure(endpoint.clone()));
     }

@@ -267,7 +267,7 @@ impl Engine {
                 Err(_) => break,
             }
         }
-        if grown {
+        if grown && !self.has_node_key_of_another(&identity) {
             let hash = identity.latest_hash();
             if let Some(peer) = self.peers.get_mut(did) {
                 peer.record.cards = identity.cards().to_vec();
