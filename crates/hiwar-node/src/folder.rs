@@ -72,6 +72,11 @@ pub enum FolderError {
         /// What is wrong.
         error: KeyFileError,
     },
+    /// A key file is locked.
+    #[error(
+        "{0} is encrypted; give its passphrase with --passphrase-file FILE, or --ask-passphrase on a terminal"
+    )]
+    Locked(PathBuf),
     /// The file with the node's own cards is wrong.
     #[error("{path}: {problem}; restore the file from a copy of the keys folder")]
     Cards {
@@ -156,7 +161,10 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, FolderError> {
 /// When it is absent, exposed, locked or no Ed25519 key.
 pub fn read_key(path: &Path, passphrase: Option<&[u8]>) -> Result<SoftwareKey, FolderError> {
     let pem = read_secret(path)?;
-    keyfile::decode(&pem, passphrase).map_err(|error| FolderError::Key { path: path.to_owned(), error })
+    keyfile::decode(&pem, passphrase).map_err(|error| match error {
+        KeyFileError::PassphraseNeeded => FolderError::Locked(path.to_owned()),
+        error => FolderError::Key { path: path.to_owned(), error },
+    })
 }
 
 /// Writes a key file.

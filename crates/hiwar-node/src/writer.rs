@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use hiwar_dialogue::engine::{CommandError, Draft, Engine, EngineConfig, EngineError, Keys, Plan};
 use hiwar_dialogue::entry::EntryId;
-use hiwar_dialogue::ledger::{Change, OwnRecord, Seq, Store, StoreError};
+use hiwar_dialogue::ledger::{Seq, Store, StoreError};
 use hiwar_dialogue::wire::{KeyDirectory, Reply, VerifiedBatch, VerifiedReply};
 use hiwar_store::SqliteStore;
 use hiwar_trust::did::Did;
@@ -86,7 +86,7 @@ enum Job {
 /// What everybody may know of the writer without asking it.
 #[derive(Debug, Default)]
 pub struct WriterState {
-    /// Whether the last commit succeeded.
+    /// False from a commit that failed until a probe succeeds.
     pub healthy: AtomicBool,
     /// Leaves of the log after the last commit.
     pub log_size: AtomicU64,
@@ -262,7 +262,7 @@ impl Writer {
         ask!(self, AttachmentStored { sha256, authors })
     }
 
-    /// Makes one small commit that changes nothing, to learn whether the store takes any again.
+    /// Makes a commit that changes nothing, to learn whether the store takes any again.
     ///
     /// # Errors
     /// When it does not.
@@ -394,7 +394,6 @@ impl Thread {
             self.state.healthy.store(false, Ordering::Release);
             self.recover(error);
         } else if applied {
-            self.state.healthy.store(true, Ordering::Release);
             self.published();
         }
         for tell in told {
@@ -485,16 +484,12 @@ impl Thread {
                 finish(answer, result.map_err(WriterError::from))
             }
             Job::Probe { answer } => {
-                let own = OwnRecord {
-                    cards: self.engine.identity().cards().to_vec(),
-                    log: self.engine.log().0,
-                    halted: self.engine.halted().map(ToOwned::to_owned),
-                };
-                let kept = self.store.apply(&[Change::Own(Box::new(own))]).and_then(|()| self.store.commit());
+                let kept = self.store.probe();
                 if kept.is_ok() {
                     self.state.healthy.store(true, Ordering::Release);
                 }
-                finish(answer, kept.map_err(WriterError::from))
+                // Nothing was decided, so there is nothing to undo.
+                (tell(answer, kept.map_err(WriterError::from)), None)
             }
             Job::Query(query) => {
                 query(&self.engine, &self.store);

@@ -18,6 +18,8 @@ use super::migrate::{MIGRATIONS, migrate};
 use super::read::Database;
 use crate::error::StorageError;
 
+/// What a probe writes: 256 KiB.
+const PROBE_BYTES: u32 = 256 * 1024;
 /// How long a store that is closed waits for readers.
 const LAST_WAIT: Duration = Duration::from_millis(500);
 
@@ -85,6 +87,24 @@ impl SqliteStore {
                 Ok(())
             }
         }
+    }
+
+    /// Writes about as much as a batch takes, and takes it away again: whether the disk has room. A
+    /// small commit may still succeed where the next batch fails.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        self.roll_back()?;
+        let write = format!(
+            "BEGIN IMMEDIATE; DROP TABLE IF EXISTS room; CREATE TABLE room (bytes BLOB) STRICT;
+             INSERT INTO room VALUES (zeroblob({PROBE_BYTES})); COMMIT; DROP TABLE room;"
+        );
+        let written = self.database.connection.execute_batch(&write).map_err(store_error);
+        if written.is_err() && !self.database.connection.is_autocommit() {
+            self.run("ROLLBACK")?;
+        }
+        written
     }
 
     fn run(&self, sql: &str) -> Result<(), StoreError> {
