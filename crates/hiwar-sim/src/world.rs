@@ -601,10 +601,10 @@ impl World {
         let now = node.now(now_ms);
         // A session is asked for before the first request, and then shows the newest cards.
         let seen = node.seen.entry(sender).or_insert((0, 0));
-        if session > seen.0 {
-            if let Some(cards) = cards {
-                node.learn(&did, &cards, now);
-            }
+        if session > seen.0
+            && let Some(cards) = cards
+        {
+            node.learn(&did, &cards, now);
         }
         let seen = node.seen.entry(sender).or_insert((0, 0));
         if (session, number) <= *seen {
@@ -756,10 +756,8 @@ impl World {
             let now = node.now(now_ms);
             node.rotate(number, with_node_key, revoke, now);
             self.say(|| format!("{index} rotates its keys"));
-            if revoke {
-                if let Some(flag) = self.disturbed.get_mut(index) {
-                    *flag = true;
-                }
+            if revoke && let Some(flag) = self.disturbed.get_mut(index) {
+                *flag = true;
             }
         }
     }
