@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use hiwar_dialogue::ledger::Standing;
 use hiwar_dialogue::limits::ATTACHMENT_PART_BYTES;
 use hiwar_store::WantedAttachment;
 use hiwar_trust::did::Did;
@@ -77,7 +78,11 @@ async fn must_share(shared: &Arc<Shared>, peer: &Did, sha256: Hash) -> Result<()
     let shares = shared
         .writer
         .query(move |engine, _| {
-            dialogues.iter().any(|id| engine.dialogue(id).is_some_and(|d| d.everyone().contains(&peer)))
+            let active = engine.peers().any(|p| p.did == peer && p.standing == Standing::Active);
+            active
+                && dialogues
+                    .iter()
+                    .any(|id| engine.dialogue(id).is_some_and(|d| d.everyone().contains(&peer)))
         })
         .await?;
     if shares {
@@ -325,7 +330,7 @@ async fn fetch(
     peer: Arc<Identity>,
     wanted: &WantedAttachment,
 ) -> Result<(), NotFetched> {
-    let mut link = PeerLink::new(shared.identity(), shared.keys().node, peer);
+    let mut link = PeerLink::new(shared.identity(), shared.keys().node, peer, shared.config.connect_from);
     let folder = shared.folder.clone();
     let (sha256, size) = (wanted.sha256, wanted.size);
     let mut offset = tokio::task::spawn_blocking(move || {

@@ -1,6 +1,6 @@
 //! A node's configuration: `hiwar.toml` in its folder.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use hiwar_dialogue::engine::EngineConfig;
@@ -23,6 +23,10 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Where desks and operators connect. Keep it on the loopback interface.
     pub api_listen: SocketAddr,
+    /// The local address that connections to peers come from, for a host with several addresses of
+    /// which peers' firewalls expect one; chosen by the system when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_from: Option<IpAddr>,
     /// How the peers' listener is secured.
     #[serde(default)]
     pub tls: Tls,

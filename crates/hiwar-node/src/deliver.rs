@@ -50,7 +50,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
 
 fn link(shared: &Shared, did: &Did) -> Option<PeerLink> {
     let peer = shared.writer.directory().get(did)?.clone();
-    Some(PeerLink::new(shared.identity(), shared.keys().node, peer))
+    Some(PeerLink::new(shared.identity(), shared.keys().node, peer, shared.config.connect_from))
 }
 
 fn refresh(shared: &Shared, link: &mut PeerLink) {

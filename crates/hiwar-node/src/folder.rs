@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -249,6 +249,8 @@ pub struct NewNode {
     pub public_url: Option<String>,
     /// Where desks connect.
     pub api_listen: SocketAddr,
+    /// The local address that connections to peers come from; the system's choice when absent.
+    pub connect_from: Option<IpAddr>,
     /// Its desks.
     pub desks: Vec<String>,
     /// How the peers' listener is secured.
@@ -294,6 +296,7 @@ fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCa
         name: new.name.clone(),
         listen: new.listen,
         api_listen: new.api_listen,
+        connect_from: new.connect_from,
         tls: new.tls.clone(),
         desks: new.desks.clone(),
         delivery: DeliveryConfig::default(),

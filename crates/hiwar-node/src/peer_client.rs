@@ -1,5 +1,6 @@
 //! The way out: signed requests to one peer's node.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,15 +116,21 @@ pub struct PeerLink {
     me: Arc<Identity>,
     key: Arc<dyn KeyHolder>,
     peer: Arc<Identity>,
+    from: Option<IpAddr>,
     http: Option<(Option<Hash>, reqwest::Client)>,
     session: Option<String>,
     sequence: u64,
 }
 
 impl PeerLink {
-    /// A link that connects when it is first used.
-    pub fn new(me: Arc<Identity>, key: Arc<dyn KeyHolder>, peer: Arc<Identity>) -> Self {
-        Self { me, key, peer, http: None, session: None, sequence: 0 }
+    /// A link that connects when it is first used, from the local address `from` if one is given.
+    pub fn new(
+        me: Arc<Identity>,
+        key: Arc<dyn KeyHolder>,
+        peer: Arc<Identity>,
+        from: Option<IpAddr>,
+    ) -> Self {
+        Self { me, key, peer, from, http: None, session: None, sequence: 0 }
     }
 
     /// Goes on with newer cards of either side.
@@ -278,6 +285,7 @@ impl PeerLink {
             .connect_timeout(CONNECT_LIMIT)
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_nodelay(true)
+            .local_address(self.from)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy();
         if let Some(pin) = pin {
@@ -294,7 +302,11 @@ impl PeerLink {
 fn endpoint(card: &Card) -> Result<&str, ClientError> {
     let endpoint = card.endpoints.first().ok_or_else(|| ClientError::NoEndpoint(card.did.clone()))?;
     let plain = endpoint.strip_prefix("http://");
-    let loopback = |rest: &str| ["127.0.0.1", "localhost", "[::1]"].iter().any(|h| rest.starts_with(h));
+    let loopback = |rest: &str| {
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        ["127.0.0.1", "localhost", "[::1]"].contains(&host) || authority == "[::1]"
+    };
     if plain.is_some_and(|rest| !loopback(rest)) {
         return Err(ClientError::Insecure(endpoint.clone()));
     }

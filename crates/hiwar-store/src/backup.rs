@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::StorageError;
@@ -25,6 +26,9 @@ const BESIDE: [&str; 2] = ["-wal", "-shm"];
 pub fn backup(dir: &Path, to: &Path, time: &str, checkpoint: &str) -> Result<(), StorageError> {
     let reader = SqliteReader::open(dir)?;
     fs::create_dir(to).map_err(StorageError::file(to, "making the new folder"))?;
+    // A backup holds what was said as plainly as the store itself does.
+    fs::set_permissions(to, fs::Permissions::from_mode(0o700))
+        .map_err(StorageError::file(to, "closing the new folder to others"))?;
     let database = to.join(DATABASE_FILE);
     reader.copy_to(&database)?;
     sync(&database)?;

@@ -12,6 +12,7 @@ pub mod backup;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod error;
+pub mod memory;
 mod sqlite;
 
 pub use error::StorageError;

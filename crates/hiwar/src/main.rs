@@ -5,6 +5,7 @@
 
 mod bench;
 mod commands;
+mod demo;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Three real nodes replay a real dispute, with a crash and a cut, and prove what was said
+    Demo(demo::Demo),
     /// Make a node: keys, configuration, store; prints its invitation
     Init(commands::init::Init),
     /// Run a node until it is told to stop
@@ -61,6 +64,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
+        Command::Demo(c) => c.run(),
         Command::Init(c) => c.run(),
         Command::Serve(c) => c.run(),
         Command::Invitation(c) => c.run(),

@@ -1,4 +1,4 @@
-//! Real nodes as processes of their own, for the bench and the tests.
+//! Real nodes as processes of their own, for the demo, the bench and the tests.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -38,18 +38,27 @@ impl NodeProcess {
             listen: Some(free_address()?),
             public_url: None,
             api_listen: free_address()?,
+            connect_from: None,
             desks: vec!["desk".into()],
             tls: Tls::Pinned,
         };
         folder::make(dir, &new, None)?;
-        let mut node = Self {
+        let mut node = Self::of(program, dir)?;
+        node.start().await?;
+        Ok(node)
+    }
+
+    /// The node whose folder is `dir`, not started yet.
+    ///
+    /// # Errors
+    /// When the folder is no node's.
+    pub fn of(program: &Path, dir: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
             dir: dir.to_owned(),
             client: ApiClient::of_folder(dir)?,
             program: program.to_owned(),
             child: None,
-        };
-        node.start().await?;
-        Ok(node)
+        })
     }
 
     /// Starts the process; returns how long it took until the node was ready.
@@ -63,6 +72,7 @@ impl NodeProcess {
             .arg("serve")
             .arg(&self.dir)
             .env("HIWAR_LOG", "warn")
+            .env_remove("HIWAR_PASSPHRASE_FILE")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -92,6 +102,26 @@ impl NodeProcess {
             child.wait()?;
         }
         Ok(())
+    }
+
+    /// The process's number, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Asks the process to end, and kills it when it has not done so after `limit`.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub async fn end(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let Some(child) = &mut self.child else { return Ok(()) };
+        // Where there is no such program, the limit passes and the process is killed.
+        drop(Command::new("kill").arg(child.id().to_string()).stderr(Stdio::null()).status());
+        let start = Instant::now();
+        while start.elapsed() < limit && matches!(child.try_wait(), Ok(None)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.kill()
     }
 
     /// Resident memory, MiB.
@@ -127,7 +157,7 @@ impl NodeProcess {
 impl Drop for NodeProcess {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // The bench is over; a process that is gone already is what we want.
+            // Nobody needs the node any more; a process that is gone already is what we want.
             drop(child.kill());
             drop(child.wait());
         }

@@ -100,7 +100,7 @@ fn fifty_kills_under_load_lose_nothing_acknowledged_and_double_nothing() -> anyh
         let mut random = Random(seed);
         for _ in 0..KILLS {
             tokio::time::sleep(Duration::from_millis(40 + random.next() % 160)).await;
-            let victim = if random.next() % 2 == 0 { &mut a } else { &mut b };
+            let victim = if random.next().is_multiple_of(2) { &mut a } else { &mut b };
             victim.kill()?;
             victim.start().await?;
         }

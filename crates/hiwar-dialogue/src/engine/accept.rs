@@ -82,7 +82,7 @@ impl Engine {
             }
         }
         let receipts = self.receipts_for(view, from, &held, now)?;
-        let mut briefing = self.brief_out(view, from, now, news.compare, Vec::new())?;
+        let mut briefing = self.brief_out(view, from, now, news.compare, Vec::new(), false)?;
         briefing.ahead = news.ahead;
         briefing.cosigned = news.cosigned;
         briefing.receipts.extend(receipts);
@@ -121,6 +121,9 @@ impl Engine {
         if let Err(refused) = self.judge(from, entry.entry(), now) {
             if refused.0 == RefusalCode::UnknownMembership {
                 self.want(from, entry.entry().membership());
+                if let Some(of) = entry.entry().entry.body.of() {
+                    self.want(from, of);
+                }
             }
             return Ok(Err(refused));
         }
@@ -138,7 +141,7 @@ impl Engine {
                 format!("its time {} is more than 24 h ahead of this node's clock, {now}", entry.time),
             ));
         }
-        self.judge_key(signed)?;
+        self.judge_key(from, signed)?;
         if let Body::Membership(m) = &entry.body
             && m.replaces.is_none()
         {
@@ -219,8 +222,9 @@ impl Engine {
         about_membership && self.peers.get(from).is_some_and(|p| p.wanted.contains_key(&signed.id))
     }
 
-    /// An entry under a revoked key is believed only when another entry, already held, links to it.
-    fn judge_key(&self, signed: &SignedEntry) -> Result<(), Refused> {
+    /// An entry under a revoked key is believed only when another party's entry links to it or
+    /// stands under it, so that this node asked for it.
+    fn judge_key(&self, from: &Did, signed: &SignedEntry) -> Result<(), Refused> {
         let author = &signed.entry.author;
         let identity =
             if author == self.did() { Some(&self.own) } else { self.peers.get(author).map(|p| &p.identity) };
@@ -236,10 +240,12 @@ impl Engine {
                 Err((RefusalCode::UnknownKey, format!("{author} has shown no card with key {}", signed.key)))
             }
             KeyStatus::Revoked { since } => {
-                let vouched = self
+                let missing = self
                     .dialogues
                     .get(&signed.dialogue())
                     .is_some_and(|d| d.missing.contains_key(&signed.id));
+                let vouched =
+                    missing || self.peers.get(from).is_some_and(|p| p.wanted.contains_key(&signed.id));
                 if vouched {
                     Ok(())
                 } else {

@@ -58,6 +58,7 @@ impl Engine {
         now: Timestamp,
         compare: bool,
         owed: Vec<ReceiptItem>,
+        in_batch: bool,
     ) -> Result<Briefing, EngineError> {
         let checkpoint = self.checkpoint()?;
         let making = |what: &'static str, why: String| EngineError::Making { what, why };
@@ -66,12 +67,20 @@ impl Engine {
             .sign(&name, &*self.keys.node)
             .map_err(|e| making("a checkpoint", e.to_string()))?
             .to_string();
-        let gossip = self.gossip_for(did);
+        let gossip = if in_batch { self.gossip_for(did) } else { BTreeMap::new() };
         let heads = compare.then(|| self.heads_for(did));
         let mut receipts = Vec::new();
         if !owed.is_empty() {
             receipts.push(WireReceipt::from(&self.issue_receipt(did, owed, now)?.1));
         }
+        // Whoever linked to a missing entry may lack it as well; when heads are compared, everybody
+        // is asked.
+        let lacking: Vec<EntryId> = if compare {
+            let shared = self.dialogues.values().filter(|d| d.everyone().contains(did));
+            shared.flat_map(|d| d.missing.keys().copied()).take(limits::FETCH_IDS_MAX).collect()
+        } else {
+            Vec::new()
+        };
         let own_cards = self.own.cards().to_vec();
         let log_number = self.log_number;
         let peer = self.peer_mut(did)?;
@@ -81,7 +90,9 @@ impl Engine {
         let cards: Vec<SignedCard> =
             own_cards.into_iter().skip(usize::try_from(known_cards).unwrap_or(usize::MAX)).take(16).collect();
         let owed_answers = std::mem::take(&mut peer.owed_answers);
-        let wanted = peer.ask_for_wanted(compare);
+        let mut wanted = peer.ask_for_wanted(compare);
+        wanted.extend(lacking);
+        wanted.truncate(limits::FETCH_IDS_MAX);
         let briefing = Briefing {
             time: now,
             knows_card: peer.identity.latest().sequence,
@@ -97,9 +108,6 @@ impl Engine {
             answers: Vec::new(),
             ahead: None,
         };
-        for (third, (_, size)) in gossip {
-            peer.gossiped.insert(third, size);
-        }
         peer.last_exchange = now;
         let proof = if from == 0 { Vec::new() } else { self.consistency(view, from, checkpoint.size())? };
         let mut answers = Vec::new();
@@ -259,7 +267,7 @@ impl Engine {
                 Err(_) => break,
             }
         }
-        if grown {
+        if grown && !self.has_node_key_of_another(&identity) {
             let hash = identity.latest_hash();
             if let Some(peer) = self.peers.get_mut(did) {
                 peer.record.cards = identity.cards().to_vec();
@@ -328,7 +336,11 @@ impl Engine {
             None => state.from == 0,
             Some(known) if shown.size() == known.size() => {
                 if shown.root() == known.root() {
-                    return self.cosign(did, news, now);
+                    // Cosigned already when it was new; a batch is answered again in case that was lost.
+                    if source == Source::Batch {
+                        self.cosign(did, news, now);
+                    }
+                    return;
                 }
                 let evidence =
                     vec![state.checkpoint.clone(), peer.record.verified.clone().unwrap_or_default()];
@@ -503,11 +515,14 @@ impl Engine {
         heads: &BTreeMap<DialogueId, Vec<EntryId>>,
     ) -> Result<(), EngineError> {
         for (dialogue, ids) in heads.iter().take(limits::HEADS_DIALOGUES_MAX) {
-            if !self.dialogues.get(dialogue).is_some_and(|d| d.everyone().contains(did)) {
-                if view.find(dialogue)?.is_none() {
-                    self.want_opening(did, *dialogue);
-                }
+            let known = self.dialogues.get(dialogue);
+            if known.is_some_and(|d| !d.everyone().contains(did)) {
                 continue;
+            }
+            if known.is_none() {
+                // The opening entry is asked for with the newest ones; what comes before it is
+                // refused for the time being and comes again.
+                self.want_opening(did, *dialogue);
             }
             for id in ids.iter().take(64) {
                 if view.find(id)?.is_none() {

@@ -46,21 +46,37 @@ impl DialogueRecord {
         self.memberships.iter().flat_map(|m| m.membership.parties.iter().cloned()).collect()
     }
 
-    /// Finds the membership in force: from the opening one along complete replacements. Of two
-    /// complete replacements of one membership, which only a party that assents twice can cause,
-    /// the one with the smaller identifier counts on every node.
+    /// Finds the membership in force: the last complete one along the replacements. One that all
+    /// parties of the membership it replaces have assented to confirms that one as well, so a
+    /// party that joined later need not hold every earlier assent. Of two complete replacements
+    /// of one membership, which only a party that assents twice can cause, the one with the
+    /// smaller identifier counts on every node.
     fn settle_current(&mut self) {
         let mut current = self.id;
-        while let Some(next) = self
-            .memberships
-            .iter()
-            .filter(|m| m.membership.replaces == Some(current) && self.is_complete(m))
-            .map(|m| m.entry)
-            .min()
-        {
-            current = next;
+        let mut at = self.id;
+        while let Some(next) = self.next_towards_complete(at) {
+            at = next;
+            if self.membership(&at).is_some_and(|m| self.is_complete(m)) {
+                current = at;
+            }
         }
         self.current = current;
+    }
+
+    /// The replacement of `of` that is complete, or that leads to a complete one.
+    fn next_towards_complete(&self, of: EntryId) -> Option<EntryId> {
+        let leads = |start: &MembershipState| {
+            let mut reached = BTreeSet::from([start.entry]);
+            // A proposal comes after the one it replaces is held, so one pass reaches all.
+            for m in &self.memberships {
+                if m.membership.replaces.is_some_and(|r| reached.contains(&r)) {
+                    reached.insert(m.entry);
+                }
+            }
+            self.memberships.iter().any(|m| reached.contains(&m.entry) && self.is_complete(m))
+        };
+        let next = self.memberships.iter().filter(|m| m.membership.replaces == Some(of));
+        next.filter(|m| leads(m)).map(|m| m.entry).min()
     }
 }
 

@@ -447,6 +447,12 @@ impl Engine {
                 problem: "is this node itself; a node is no peer of its own",
             });
         }
+        if self.has_node_key_of_another(&identity) {
+            return Err(EngineError::Peer {
+                did,
+                problem: "names a node key that belongs to another; ask its operator",
+            });
+        }
         if let Some(peer) = self.peers.get_mut(&did) {
             let mut known = Identity::clone(&peer.identity);
             for card in identity.cards() {
@@ -481,6 +487,14 @@ impl Engine {
         self.directory = None;
         self.dirty_peers.insert(did);
         Ok(())
+    }
+
+    /// Whether a participant names a node key that this node or another peer has: requests signed
+    /// with that key would then be taken for the wrong one's.
+    fn has_node_key_of_another(&self, identity: &Identity) -> bool {
+        let key = &identity.latest().node_key;
+        let others = self.peers.values().map(|p| &p.identity).filter(|i| i.did() != identity.did());
+        others.chain([&self.own]).any(|other| other.node_keys().any(|k| k == key))
     }
 
     /// Stops dealing with a peer; what it said stays.

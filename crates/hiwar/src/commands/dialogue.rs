@@ -304,7 +304,8 @@ async fn entry_id(client: &ApiClient, prefix: &str) -> anyhow::Result<String> {
     complete(prefix, &ids, "entry")
 }
 
-async fn all_entries(client: &ApiClient, dialogue: &str) -> anyhow::Result<Vec<Value>> {
+/// All entries of a dialogue, in the order in which the node took them.
+pub(crate) async fn all_entries(client: &ApiClient, dialogue: &str) -> anyhow::Result<Vec<Value>> {
     let mut entries = Vec::new();
     let mut after = 0;
     loop {

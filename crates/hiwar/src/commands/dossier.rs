@@ -1,7 +1,7 @@
 //! `hiwar dossier …` and `hiwar verify`
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -37,21 +37,7 @@ impl DossierCommand {
         block_on(async {
             let client = ApiClient::of(&node)?;
             let id = dialogue_id(&client, &dialogue).await?;
-            let files = !without_files;
-            let answer = client.get_stream(&format!("/api/v1/dialogues/{id}/dossier?files={files}")).await?;
-            let part = output.with_extension("part");
-            let mut file = std::fs::File::create(&part)
-                .with_context(|| format!("{} cannot be written", part.display()))?;
-            let mut stream = answer.bytes_stream();
-            let mut size = 0;
-            while let Some(bytes) = stream.next().await {
-                let bytes =
-                    bytes.context("the node stopped before the dossier was complete; nothing was written")?;
-                size += bytes.len();
-                file.write_all(&bytes)?;
-            }
-            file.sync_all()?;
-            std::fs::rename(&part, &output)?;
+            let size = export(&client, &id, !without_files, &output).await?;
             eprintln!(
                 "Wrote {} ({size} bytes); verify it anywhere with `hiwar verify {}`",
                 output.display(),
@@ -60,6 +46,29 @@ impl DossierCommand {
             Ok(ExitCode::SUCCESS)
         })
     }
+}
+
+/// Writes the dossier of a dialogue to a file, all of it or nothing; returns its size in bytes.
+pub(crate) async fn export(
+    client: &ApiClient,
+    dialogue: &str,
+    files: bool,
+    output: &Path,
+) -> anyhow::Result<usize> {
+    let answer = client.get_stream(&format!("/api/v1/dialogues/{dialogue}/dossier?files={files}")).await?;
+    let part = output.with_extension("part");
+    let mut file =
+        std::fs::File::create(&part).with_context(|| format!("{} cannot be written", part.display()))?;
+    let mut stream = answer.bytes_stream();
+    let mut size = 0;
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.context("the node stopped before the dossier was complete; nothing was written")?;
+        size += bytes.len();
+        file.write_all(&bytes)?;
+    }
+    file.sync_all()?;
+    std::fs::rename(&part, output)?;
+    Ok(size)
 }
 
 /// Verify a dossier offline: a verdict for every claim

@@ -1,6 +1,6 @@
 //! `hiwar init`
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,6 +36,9 @@ pub(crate) struct Init {
     /// Where desks and operators connect [default: loopback, port of --listen + 1, else 7401]
     #[arg(long)]
     api: Option<SocketAddr>,
+    /// The local address that connections to peers come from, on a host with several
+    #[arg(long)]
+    connect_from: Option<IpAddr>,
     /// A desk of this participant; may be repeated
     #[arg(long = "desk", default_values_t = ["desk".to_owned()])]
     desks: Vec<String>,
@@ -57,6 +60,12 @@ impl Init {
                 format!("did:web:{}%3A{}", host(listen), listen.port()).parse()?
             }
         };
+        let unspecified = self.listen.is_some_and(|l| l.ip().is_unspecified());
+        if self.url.is_none() && (unspecified || self.behind_proxy) && self.listen.is_some() {
+            anyhow::bail!(
+                "give the address that peers are told with --url, such as https://ministry.example:7400; --listen alone does not say it"
+            );
+        }
         let port = self.listen.map_or(7401, |l| l.port().saturating_add(1));
         let api_listen = self.api.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)));
         let tls = if self.behind_proxy { Tls::BehindProxy } else { Tls::Pinned };
@@ -66,6 +75,7 @@ impl Init {
             listen: self.listen,
             public_url: self.url,
             api_listen,
+            connect_from: self.connect_from,
             desks: self.desks,
             tls,
         };

@@ -93,6 +93,7 @@ impl Mallory {
             api_listen: free(),
             desks: vec!["desk".into()],
             tls: Tls::BehindProxy,
+            connect_from: None,
         };
         let card = folder::make(&dir, &new, None).unwrap();
         let keys = folder::read_keys(&dir, None).unwrap();
