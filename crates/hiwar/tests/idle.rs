@@ -19,7 +19,6 @@ fn batches(both: &Ministries) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "the engine makes a new cosignature of every reply, and every cosignature calls for a batch: one a second for ever"]
 fn two_nodes_with_nothing_to_say_send_nothing() {
     let (both, dialogue) = Ministries::talking();
     both.say("motie", &dialogue, "that is all");

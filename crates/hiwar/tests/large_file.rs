@@ -7,7 +7,7 @@ mod newcomer;
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use newcomer::{Ministries, Serving};
+use newcomer::{Ministries, Serving, whole_file};
 
 const FILE_BYTES: u64 = 3 << 30;
 /// Most memory a node may take for it.
@@ -38,7 +38,7 @@ fn three_gigabytes_reach_the_peer_while_both_nodes_stay_small() {
     let file = both.arrived("meti", &dialogue, &entry)["entry"]["attachments"][0].clone();
     assert_eq!(file["size"], FILE_BYTES);
     let digest = file["sha256"].as_str().unwrap();
-    let whole = both.person.path("meti/attachments").join(&digest[..2]).join(digest);
+    let whole = whole_file(&both.person.path("meti"), digest);
     while !whole.is_file() {
         assert!(start.elapsed() < LIMIT, "the file has not come:\n{}", both.meti.as_ref().unwrap().log());
         std::thread::sleep(Duration::from_millis(50));
