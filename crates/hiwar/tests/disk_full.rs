@@ -15,7 +15,7 @@ mod newcomer;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-use newcomer::{HIWAR, Ministries, api, get, until};
+use newcomer::{HIWAR, Ministries, api, get, until, whole_file};
 use serde_json::{Value, json};
 
 /// Largest file the node may write, in blocks of 512 bytes: 4 MiB.
@@ -139,7 +139,7 @@ fn a_file_that_does_not_fit_is_refused_and_leaves_nothing_behind() {
     until("the fetch to fail", || log().contains("attachment not fetched yet"));
     make_room(&both);
     let digest = hiwar_trust::hash::Hash::of(&file).to_string();
-    let whole = both.person.path("motie/attachments").join(&digest[..2]).join(&digest);
+    let whole = whole_file(&both.person.path("motie"), &digest);
     until("the file to come", || whole.is_file());
     both.settle(&dialogue);
     both.logs_agree();

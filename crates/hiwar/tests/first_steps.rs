@@ -4,7 +4,7 @@
 
 mod newcomer;
 
-use newcomer::{Ministries, Newcomer, two_free_ports, until};
+use newcomer::{Ministries, Newcomer, two_free_ports, until, whole_file};
 use serde_json::{Value, json};
 
 #[test]
@@ -121,7 +121,7 @@ fn every_way_to_speak_about_an_entry_reaches_the_other_side() {
     let file = &entry["entry"]["attachments"][0];
     assert_eq!((&file["mediaType"], &file["size"]), (&json!("text/csv"), &json!(19)));
     let sha256 = file["sha256"].as_str().unwrap();
-    let stored = both.person.path("motie/attachments").join(&sha256[..2]).join(sha256);
+    let stored = whole_file(&both.person.path("motie"), sha256);
     until("the file to arrive", || stored.is_file());
     assert_eq!(std::fs::read_to_string(stored).unwrap(), "month,t\n2019-07,12\n");
     let thread = both.motie(&["dialogue", "show", &dialogue, "--format", "json"]).ok().json();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hiwar_trust::hash::Hash;
-use newcomer::{LIMIT, Ministries, until};
+use newcomer::{LIMIT, Ministries, until, whole_file};
 use serde_json::json;
 
 /// Six parts of a file as they travel.
@@ -30,8 +30,7 @@ fn write_file(both: &Ministries, name: &str, bytes: usize) -> Hash {
 }
 
 fn whole(dir: &Path, sha256: &Hash) -> PathBuf {
-    let name = sha256.to_string();
-    dir.join("attachments").join(&name[..2]).join(&name)
+    whole_file(dir, &sha256.to_string())
 }
 
 /// How much of a file a node holds.

@@ -75,7 +75,7 @@ fn refused(both: &Ministries, mallory: &Mallory, forged: &Forged, status: u16, c
 
 #[test]
 fn a_request_that_is_not_signed_by_a_peer_for_this_node_is_refused() {
-    let (both, mut mallory) = attacked();
+    let (both, mallory) = attacked();
     let session = mallory.session();
     let good = mallory.batch(&session, 1);
     let with = |change: &dyn Fn(&mut Forged)| {
@@ -154,7 +154,7 @@ fn a_recorded_request_is_accepted_once_and_never_again() {
 
 #[test]
 fn a_batch_that_is_not_what_it_says_is_refused_as_a_whole() {
-    let (both, mut mallory) = attacked();
+    let (both, mallory) = attacked();
     let session = mallory.session();
     let mut number = 0;
     let mut send = |body: Vec<u8>, status: u16, code: &str| {
@@ -201,7 +201,7 @@ fn a_batch_that_is_not_what_it_says_is_refused_as_a_whole() {
 
 #[test]
 fn a_peer_gets_no_file_that_it_has_no_part_in_and_brings_none_that_nobody_wants() {
-    let (both, mut mallory) = attacked();
+    let (both, mallory) = attacked();
     std::fs::write(both.person.path("secret.txt"), "for others").unwrap();
     let dir = both.person.path("meti");
     let (status, stored) = newcomer::api(&dir, "PUT", "/api/v1/attachments", b"for others");
@@ -226,7 +226,7 @@ fn a_peer_gets_no_file_that_it_has_no_part_in_and_brings_none_that_nobody_wants(
 
 #[test]
 fn a_retired_peer_is_refused_whatever_it_asks_also_in_a_session_that_it_had_before() {
-    let (both, mut mallory) = in_dialogue();
+    let (both, mallory) = in_dialogue();
     let session = mallory.session();
     both.meti(&["peer", "retire", mallory.did.as_str()]).ok();
     let asking = mallory.asking_for_session();
@@ -324,7 +324,7 @@ fn a_card_that_does_not_follow_teaches_nothing_and_two_histories_end_the_trust()
 
 #[test]
 fn garbage_on_the_peers_port_harms_nobody() {
-    let (both, mut mallory) = attacked();
+    let (both, mallory) = attacked();
     let address = mallory.address;
     for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0x16, 3, 1, 255, 255], &[0; 4096], b""] {
         let mut stream = std::net::TcpStream::connect(address).unwrap();

@@ -4,7 +4,9 @@
     clippy::allow_attributes,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::string_slice,
     dead_code,
+    unused_imports,
     reason = "each test file uses another part of this module, and stops where it cannot go on"
 )]
 
@@ -234,6 +236,11 @@ pub(crate) fn request(
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
     (status, body.to_owned())
+}
+
+/// Where a node keeps the whole file with this digest.
+pub(crate) fn whole_file(dir: &Path, digest: &str) -> PathBuf {
+    dir.join("attachments").join(&digest[..2]).join(digest)
 }
 
 /// Where the desks of the node in `dir` connect.
