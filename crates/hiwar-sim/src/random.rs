@@ -11,7 +11,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -21,7 +21,7 @@ impl Random {
 
     /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.draw() % bound.max(1)
     }
 
     /// True in `per_mille` of a thousand cases.
@@ -38,7 +38,7 @@ impl Random {
     /// 128 bits.
     pub fn nonce(&mut self) -> [u8; 16] {
         let mut nonce = [0; 16];
-        for (half, bytes) in [self.next(), self.next()].into_iter().zip(nonce.chunks_mut(8)) {
+        for (half, bytes) in [self.draw(), self.draw()].into_iter().zip(nonce.chunks_mut(8)) {
             bytes.copy_from_slice(&half.to_le_bytes());
         }
         nonce

@@ -42,6 +42,10 @@ impl Engine {
         batch: VerifiedBatch,
         now: Timestamp,
     ) -> Result<Reply, EngineError> {
+        // A newer card may say how a log that is not trusted came to be; its operator wants to see it.
+        if self.peers.contains_key(from) {
+            self.learn_cards(from, &batch.header.briefing.cards, now);
+        }
         self.must_deal_with(from)?;
         let distrusted = |engine: &Self| {
             engine.peers.get(from).is_some_and(|p| matches!(p.record.standing, Standing::Distrusted { .. }))
