@@ -1,7 +1,8 @@
 //! The `hiwar` command.
 //!
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 the
-//! command failed or a check did not hold, 2 the command line is wrong.
+//! command failed or a check did not hold, 2 the command line is wrong, 3 a dossier is neither
+//! contradicted nor proved in all.
 
 mod bench;
 mod commands;

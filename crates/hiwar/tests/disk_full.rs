@@ -138,6 +138,8 @@ fn a_file_that_does_not_fit_is_refused_and_leaves_nothing_behind() {
     let log = || both.motie.as_ref().unwrap().log();
     until("the fetch to fail", || log().contains("attachment not fetched yet"));
     make_room(&both);
+    // The next commit has the node look again at what it lacks.
+    both.say("motie", &dialogue, "there is room again");
     let digest = hiwar_trust::hash::Hash::of(&file).to_string();
     let whole = whole_file(&both.person.path("motie"), &digest);
     until("the file to come", || whole.is_file());

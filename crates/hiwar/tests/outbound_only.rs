@@ -105,6 +105,25 @@ fn files_go_both_ways_and_are_resumed_after_either_node_is_killed() {
 }
 
 #[test]
+fn files_cross_each_other_without_being_in_each_others_way() {
+    let (both, dialogue) = Ministries::talking_outbound_only();
+    let mut files = Vec::new();
+    for round in 0..3 {
+        for (from, to) in [("motie", "meti"), ("meti", "motie")] {
+            let name = format!("{from}-{round}.bin");
+            files.push((both.person.path(to), write_file(&both, &name, FILE_BYTES)));
+            both.person.at(from, &["dialogue", "attach", &dialogue, &name, "--text", "en=The figures"]).ok();
+        }
+    }
+    until("all files to arrive", || files.iter().all(|(dir, sha256)| whole(dir, sha256).is_file()));
+    both.settle(&dialogue);
+    for node in [&both.motie, &both.meti] {
+        let log = node.as_ref().unwrap().log();
+        assert!(!log.contains("not given") && !log.contains("not fetched"), "{log}");
+    }
+}
+
+#[test]
 fn a_large_file_holds_up_no_statement() {
     let (both, dialogue) = Ministries::talking_outbound_only();
     both.settle(&dialogue);
