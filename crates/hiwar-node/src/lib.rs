@@ -1,7 +1,7 @@
 //! The running node: the only crate with sockets, tasks, a clock and randomness.
 //!
 //! `http edges → command → decide (engine) → commit (state, log and outbox in one transaction) →
-//! deliver → observe`. [`writer`] decides and commits, [`deliver`] sends, `peer_server` and `api`
+//! deliver → observe`. [`writer`] decides and commits, `deliver` sends, `peer_server` and `api`
 //! are the ways in, [`peer_client`] is the only way out.
 
 pub mod api;

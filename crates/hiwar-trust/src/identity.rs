@@ -219,6 +219,15 @@ impl Card {
         self.revoked.iter().any(|revoked| revoked.key == own)
     }
 
+    /// The name of a log says whose it is. Checked last, when it is known that the card is genuine.
+    fn check_log_origin(&self) -> Result<(), IdentityError> {
+        if self.log_origin.starts_with(&format!("{}/", self.did)) {
+            return Ok(());
+        }
+        let problem = "must begin with the participant's identifier and a slash";
+        Err(IdentityError::BadMember { member: "logOrigin", problem })
+    }
+
     fn check_members(&self) -> Result<(), IdentityError> {
         if self.kind != CARD_TYPE {
             return Err(IdentityError::WrongType { found: self.kind.chars().take(80).collect() });
@@ -238,9 +247,6 @@ impl Card {
             || self.log_origin.chars().any(|c| c.is_control() || c == ' ')
         {
             return bad("logOrigin", "must have 1 to 300 characters, without spaces");
-        }
-        if !self.log_origin.starts_with(&format!("{}/", self.did)) {
-            return bad("logOrigin", "must begin with the participant's identifier and a slash");
         }
         if self.revoked.len() > CHAIN_CARDS_MAX || self.revoked.iter().any(|r| r.reason.len() > 1000) {
             return bad("revoked", "is too long");
@@ -329,6 +335,7 @@ impl Identity {
         if !first.is_signed_by(&bytes, &first.card.organisation_key) {
             return Err(IdentityError::MissingSignature { sequence: 0, signer: "organisation key" });
         }
+        first.card.check_log_origin()?;
         let mut identity = Self {
             hashes: vec![Hash::of(&bytes)],
             keys: vec![(first.card.organisation_key.id(), first.card.organisation_key.clone())],
@@ -389,6 +396,7 @@ impl Identity {
         if next.card.revokes_itself() {
             return broken(SELF_REVOKED);
         }
+        next.card.check_log_origin()?;
         self.hashes.push(shown);
         self.keys.push((next.card.organisation_key.id(), next.card.organisation_key.clone()));
         self.node_keys.push(next.card.node_key.clone());
