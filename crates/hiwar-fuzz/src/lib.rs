@@ -16,7 +16,7 @@ pub mod random;
 pub mod runner;
 pub mod sample;
 
-use bodies::{entry, http, identity, json, key, merkle, note, receipt, text, wire};
+use bodies::{entry, evidence, http, identity, json, key, merkle, note, receipt, text, wire};
 
 /// A fuzz target: its name, its body, and its valid inputs.
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
@@ -49,6 +49,8 @@ pub const TARGETS: &[Target] = &[
     ("envelope", entry::envelope, entry::envelope_seeds),
     ("batch", wire::batch, wire::batch_seeds),
     ("reply", wire::reply, wire::reply_seeds),
+    ("invitation", evidence::invitation, evidence::invitation_seeds),
+    ("dossier", evidence::dossier, evidence::dossier_seeds),
 ];
 
 /// The target with this name.

@@ -102,7 +102,7 @@ impl Invitation {
         let malformed = |e: serde_json::Error| InvitationError::Malformed {
             line: e.line(),
             column: e.column(),
-            problem: e.to_string(),
+            problem: e.to_string().chars().take(300).collect(),
         };
         let wrong_type = |kind: &str| InvitationError::WrongType { found: kind.chars().take(80).collect() };
         let read: InvitationIn =
