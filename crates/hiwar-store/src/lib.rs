@@ -8,6 +8,7 @@
 //! This crate decides nothing: it keeps what the engine tells it to keep.
 
 mod error;
+pub mod memory;
 mod sqlite;
 
 pub use error::StorageError;

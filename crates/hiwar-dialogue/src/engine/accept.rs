@@ -13,7 +13,9 @@ use super::{Engine, EngineError};
 use crate::entry::{Body, EntryId, SignedEntry};
 use crate::ledger::{Change, Direction, Seq, Standing, StoredEntry, View};
 use crate::limits;
-use crate::wire::{EntryRefusal, PROTOCOL, RefusalCode, Reply, VerifiedBatch, VerifiedEntry, WireReceipt};
+use crate::wire::{
+    EntryRefusal, PROTOCOL, RefusalCode, Reply, VerifiedBatch, VerifiedEntry, WireError, WireReceipt,
+};
 
 /// A refusal's code and words.
 type Refused = (RefusalCode, String);
@@ -38,6 +40,13 @@ impl Engine {
         batch: VerifiedBatch,
         now: Timestamp,
     ) -> Result<Reply, EngineError> {
+        let header = &batch.header;
+        if header.to != *self.did() {
+            return Err(WireError::WrongDestination { to: header.to.clone() }.into());
+        }
+        if header.from != *from {
+            return Err(WireError::WrongSender { from: header.from.clone(), signer: from.clone() }.into());
+        }
         self.must_deal_with(from)?;
         let distrusted = |engine: &Self| {
             engine.peers.get(from).is_some_and(|p| matches!(p.record.standing, Standing::Distrusted { .. }))

@@ -128,6 +128,9 @@ pub enum EngineError {
     /// The node must not act until an operator decides.
     #[error("this node has halted: {0}")]
     Halted(String),
+    /// A batch for another node, or from another than the one who brought it.
+    #[error(transparent)]
+    Wire(#[from] crate::wire::WireError),
 }
 
 pub(crate) struct Peer {
