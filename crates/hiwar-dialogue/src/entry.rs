@@ -276,8 +276,7 @@ struct Outer {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attachments: Vec<Attachment>,
     datacontenttype: String,
-    /// Written only. Reading a `Value` as a `Value` once more is avoided: that would give one
-    /// member name a meaning of its own (see `hiwar_trust::jcs`).
+    /// Only written this way; what is read is taken out before.
     #[serde(skip_deserializing)]
     data: Value,
 }

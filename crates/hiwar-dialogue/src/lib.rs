@@ -10,5 +10,6 @@ pub mod entry;
 pub mod ledger;
 pub mod limits;
 pub mod marking;
+pub mod prover;
 pub mod thread;
 pub mod wire;

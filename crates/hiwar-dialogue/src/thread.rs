@@ -27,6 +27,20 @@ pub struct ThreadEntry {
     pub void: Option<&'static str>,
 }
 
+/// Why an entry with `body` has no effect on the entry it is about, when it has none.
+/// `by_author` says whether both entries have the same author.
+pub fn void_reason(body: &Body, by_author: bool) -> Option<&'static str> {
+    match body {
+        Body::Correction(_) | Body::Withdrawal(_) if !by_author => {
+            Some("only the author may correct or withdraw an entry")
+        }
+        Body::Dispute(_) | Body::Acknowledgement(_) if by_author => {
+            Some("a party cannot dispute or acknowledge its own entry")
+        }
+        _ => None,
+    }
+}
+
 /// Reads entries, given in order of arrival, as one thread.
 pub fn thread(entries: Vec<SignedEntry>) -> Vec<ThreadEntry> {
     let position: BTreeMap<EntryId, usize> = entries.iter().enumerate().map(|(i, e)| (e.id, i)).collect();
@@ -47,16 +61,7 @@ pub fn thread(entries: Vec<SignedEntry>) -> Vec<ThreadEntry> {
             (item.entry.id, item.entry.entry.author.clone(), item.entry.entry.body.clone());
         let Some(target) = body.of().and_then(|of| position.get(&of)).copied() else { continue };
         let by_author = thread.get(target).is_some_and(|t| t.entry.entry.author == author);
-        let void = match body {
-            Body::Correction(_) | Body::Withdrawal(_) if !by_author => {
-                Some("only the author may correct or withdraw an entry")
-            }
-            Body::Dispute(_) | Body::Acknowledgement(_) if by_author => {
-                Some("a party cannot dispute or acknowledge its own entry")
-            }
-            _ => None,
-        };
-        if let (Some(reason), Some(item)) = (void, thread.get_mut(index)) {
+        if let (Some(reason), Some(item)) = (void_reason(&body, by_author), thread.get_mut(index)) {
             item.void = Some(reason);
             continue;
         }

@@ -324,6 +324,14 @@ pub fn write_batch<'a>(
 /// # Errors
 /// When the batch as a whole is unacceptable.
 pub fn verify_batch(body: &[u8], keys: &KeyDirectory) -> Result<VerifiedBatch, WireError> {
+    verify_batch_on(1, body, keys)
+}
+
+/// As [`verify_batch`], with the signatures shared out among `threads` threads.
+///
+/// # Errors
+/// When the batch as a whole is unacceptable.
+pub fn verify_batch_on(threads: usize, body: &[u8], keys: &KeyDirectory) -> Result<VerifiedBatch, WireError> {
     if body.len() > limits::BATCH_BYTES_MAX {
         return Err(WireError::TooLarge { found: body.len(), max: limits::BATCH_BYTES_MAX, unit: "bytes" });
     }
@@ -349,12 +357,35 @@ pub fn verify_batch(body: &[u8], keys: &KeyDirectory) -> Result<VerifiedBatch, W
         ));
     }
     let sender = with_new_cards(keys.get(&header.from), &header.briefing.cards);
-    let lines = bodies
-        .enumerate()
-        .map(|(line, bytes)| verify_line(line, bytes, keys, sender.as_deref(), &header.from))
-        .collect();
+    let bodies: Vec<(usize, &[u8])> = bodies.enumerate().collect();
+    let verify = |share: &[(usize, &[u8])]| -> Vec<_> {
+        share
+            .iter()
+            .map(|(line, bytes)| verify_line(*line, bytes, keys, sender.as_deref(), &header.from))
+            .collect()
+    };
+    let share = bodies.len().div_ceil(threads.max(1)).max(SHARE_ENTRIES_MIN);
+    let lines = if share >= bodies.len() {
+        verify(&bodies)
+    } else {
+        let mut shares = bodies.chunks(share);
+        let first = shares.next().unwrap_or_default();
+        std::thread::scope(|scope| {
+            let verify = &verify;
+            let others: Vec<_> = shares.map(|share| (share, scope.spawn(move || verify(share)))).collect();
+            let mut lines = verify(first);
+            for (share, other) in others {
+                // A thread that could not finish is no reason to lose its share.
+                lines.extend(other.join().unwrap_or_else(|_| verify(share)));
+            }
+            lines
+        })
+    };
     Ok(VerifiedBatch { header, lines })
 }
+
+/// Fewer entries than this are not worth a thread of their own.
+const SHARE_ENTRIES_MIN: usize = 32;
 
 /// The sender's keys including those that this very message brings. A card that does not fit is
 /// left to the engine, which decides what it means.

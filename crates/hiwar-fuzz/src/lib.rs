@@ -56,6 +56,18 @@ pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|(known, ..)| *known == name)
 }
 
+/// Runs one input of the target with this name, for libFuzzer.
+///
+/// # Panics
+/// When there is no such target, or when the body finds something.
+pub fn run(name: &str, data: &[u8]) {
+    let target = target(name);
+    assert!(target.is_some(), "there is no target {name}");
+    if let Some((_, body, _)) = target {
+        body(data);
+    }
+}
+
 /// The parts of an input for a parser that takes several texts, which lines of four hyphens
 /// separate. An absent part is empty.
 pub fn parts<const N: usize>(data: &[u8]) -> [&[u8]; N] {

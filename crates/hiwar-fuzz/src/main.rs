@@ -1,16 +1,20 @@
 //! Runs the fuzz targets on the stable toolchain.
 
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use hiwar_fuzz::Target;
 use hiwar_fuzz::runner::{self, Budget, Crash};
+use hiwar_trust::hash::Hash;
 
 const USAGE: &str = "\
 Runs the fuzz targets. A finding is written to fuzz/crashes/ and ends the run with exit code 1.
 
 usage: hiwar-fuzz [--target NAME] [--seconds-per-target N | --executions N] [--seed N]
        hiwar-fuzz --target NAME --replay FILE
+       hiwar-fuzz --export FOLDER   (the valid inputs, for libFuzzer to start from)
        hiwar-fuzz --list";
 
 /// What the command line asks for.
@@ -19,6 +23,7 @@ struct Options {
     budget: Budget,
     seed: u64,
     replay: Option<String>,
+    export: Option<String>,
     list: bool,
 }
 
@@ -29,6 +34,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         budget: Budget::Time(Duration::from_secs(3)),
         seed: u64::from(clock),
         replay: None,
+        export: None,
         list: false,
     };
     while let Some(flag) = arguments.next() {
@@ -41,6 +47,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         match flag.as_str() {
             "--target" => options.target = Some(value),
             "--replay" => options.replay = Some(value),
+            "--export" => options.export = Some(value),
             "--seed" => options.seed = number()?,
             "--executions" => options.budget = Budget::Executions(number()?),
             "--seconds-per-target" => options.budget = Budget::Time(Duration::from_secs(number()?)),
@@ -70,6 +77,10 @@ fn execute(options: &Options) -> Result<bool, String> {
     if options.list {
         targets.iter().for_each(|(name, ..)| println!("{name}"));
         return Ok(true);
+    }
+    if let Some(folder) = &options.export {
+        let written = targets.iter().try_for_each(|target| export(target, &Path::new(folder).join(target.0)));
+        return written.map(|()| true).map_err(|error| format!("{folder}: {error}"));
     }
     if let Some(file) = &options.replay {
         let [target] = targets.as_slice() else { return Err("--replay needs --target".to_owned()) };
@@ -104,6 +115,14 @@ fn execute(options: &Options) -> Result<bool, String> {
         }
     }
     Ok(clean)
+}
+
+/// Writes the kept and the valid inputs of a target into `folder`, one a file.
+fn export(target: &Target, folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut inputs = runner::corpus(target.0)?;
+    inputs.extend(target.2());
+    inputs.iter().try_for_each(|input| std::fs::write(folder.join(Hash::of(input).short()), input))
 }
 
 fn report(crash: &Crash) {

@@ -66,7 +66,8 @@ pub(crate) async fn read(State(shared): State<Arc<Shared>>, request: Request) ->
 
 /// Whether `peer` takes part in a dialogue that the file belongs to.
 async fn must_share(shared: &Arc<Shared>, peer: &Did, sha256: Hash) -> Result<(), PeerRefusal> {
-    let dialogues = shared.read(move |reader| reader.attachment_dialogues(&sha256)).await.map_err(internal)?;
+    let dialogues =
+        shared.read(move |reader| reader.attachment_dialogues(&sha256)).await.map_err(internal)?;
     let peer = peer.clone();
     let shares = shared
         .writer
@@ -78,7 +79,11 @@ async fn must_share(shared: &Arc<Shared>, peer: &Did, sha256: Hash) -> Result<()
         Ok(())
     } else {
         // The same answer as for a file that is not here, so that nothing is betrayed.
-        Err(PeerRefusal::new(StatusCode::NOT_FOUND, "no-such-file", "no file with this digest belongs to a dialogue of yours"))
+        Err(PeerRefusal::new(
+            StatusCode::NOT_FOUND,
+            "no-such-file",
+            "no file with this digest belongs to a dialogue of yours",
+        ))
     }
 }
 
@@ -88,10 +93,17 @@ pub(crate) async fn write(State(shared): State<Arc<Shared>>, request: Request) -
         let part: WritePart = read_query(&authentic)?;
         let peer = authentic.peer.did().clone();
         let wanted = shared.read(move |reader| reader.wanted_attachments(1024)).await.map_err(internal)?;
-        let Some(file) = wanted.into_iter().find(|w| w.sha256 == part.sha256 && w.author.as_ref() == Some(&peer)) else {
-            return Err(PeerRefusal::new(StatusCode::NOT_FOUND, "not-wanted", "this file is not wanted from you"));
+        let Some(file) =
+            wanted.into_iter().find(|w| w.sha256 == part.sha256 && w.author.as_ref() == Some(&peer))
+        else {
+            return Err(PeerRefusal::new(
+                StatusCode::NOT_FOUND,
+                "not-wanted",
+                "this file is not wanted from you",
+            ));
         };
-        let offset = append(&shared, part.sha256, file.size, part.offset, authentic.body.clone(), &peer).await?;
+        let offset =
+            append(&shared, part.sha256, file.size, part.offset, authentic.body.clone(), &peer).await?;
         let body = serde_json::to_vec(&PartTaken { offset }).map_err(internal)?;
         Ok(answer(&shared, &authentic, StatusCode::OK, &[], body))
     })
@@ -101,13 +113,19 @@ pub(crate) async fn write(State(shared): State<Arc<Shared>>, request: Request) -
 fn read_query(authentic: &Authentic) -> Result<WritePart, PeerRefusal> {
     let query = authentic.query.as_deref().unwrap_or_default();
     let find = |name: &str| {
-        query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+        query
+            .split('&')
+            .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
     };
     let sha256 = find("sha256").and_then(|t| t.parse().ok());
     let offset = find("offset").and_then(|t| t.parse().ok());
     match (sha256, offset) {
         (Some(sha256), Some(offset)) => Ok(WritePart { sha256, offset }),
-        _ => Err(PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", "the query must be sha256=<64 hex>&offset=<bytes>")),
+        _ => Err(PeerRefusal::new(
+            StatusCode::BAD_REQUEST,
+            "malformed",
+            "the query must be sha256=<64 hex>&offset=<bytes>",
+        )),
     }
 }
 
@@ -150,11 +168,12 @@ pub(crate) async fn wanted_from(shared: &Arc<Shared>, peer: &Did) -> String {
     let mut out = Vec::new();
     for file in wanted.into_iter().filter(|w| w.author.as_ref() == Some(&peer)).take(WANTED_MAX) {
         let folder = shared.folder.clone();
-        let offset = tokio::task::spawn_blocking(move || folder.resume(&file.sha256, file.size).map(|p| p.offset()))
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .unwrap_or(0);
+        let offset =
+            tokio::task::spawn_blocking(move || folder.resume(&file.sha256, file.size).map(|p| p.offset()))
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .unwrap_or(0);
         out.push(format!("{}:{offset}", file.sha256));
     }
     out.join(",")
@@ -162,7 +181,9 @@ pub(crate) async fn wanted_from(shared: &Arc<Shared>, peer: &Did) -> String {
 
 /// Gives a peer the files it asked for in the answer to a fetch.
 pub(crate) async fn give_wanted(shared: &Arc<Shared>, link: &mut PeerLink, headers: &HeaderMap) {
-    let Some(list) = headers.get(WANTED_FILES).and_then(|v| v.to_str().ok()).map(ToOwned::to_owned) else { return };
+    let Some(list) = headers.get(WANTED_FILES).and_then(|v| v.to_str().ok()).map(ToOwned::to_owned) else {
+        return;
+    };
     for item in list.split(',').take(WANTED_MAX) {
         let Some((sha256, offset)) =
             item.split_once(':').and_then(|(h, o)| Some((h.parse::<Hash>().ok()?, o.parse::<u64>().ok()?)))
@@ -178,13 +199,19 @@ pub(crate) async fn give_wanted(shared: &Arc<Shared>, link: &mut PeerLink, heade
     }
 }
 
-async fn give(shared: &Arc<Shared>, link: &mut PeerLink, sha256: Hash, mut offset: u64) -> Result<(), String> {
+async fn give(
+    shared: &Arc<Shared>,
+    link: &mut PeerLink,
+    sha256: Hash,
+    mut offset: u64,
+) -> Result<(), String> {
     loop {
         let folder = shared.folder.clone();
-        let part = tokio::task::spawn_blocking(move || folder.read_part(&sha256, offset, ATTACHMENT_PART_BYTES))
-            .await
-            .map_err(|e| e.to_string())?
-            .map_err(|e| e.to_string())?;
+        let part =
+            tokio::task::spawn_blocking(move || folder.read_part(&sha256, offset, ATTACHMENT_PART_BYTES))
+                .await
+                .map_err(|e| e.to_string())?
+                .map_err(|e| e.to_string())?;
         if part.is_empty() {
             return Ok(());
         }
@@ -231,7 +258,7 @@ pub(crate) async fn fetch_wanted(shared: Arc<Shared>) {
 
 async fn fetch(shared: &Arc<Shared>, author: &Did, sha256: Hash, size: u64) -> Result<(), String> {
     let peer = shared.writer.directory().get(author).cloned().ok_or("its author is no peer")?;
-    let mut link = PeerLink::new(shared.identity(), shared.keys().node, peer);
+    let mut link = PeerLink::new(shared.identity(), shared.keys().node, peer, shared.config.connect_from);
     let folder = shared.folder.clone();
     let mut offset = tokio::task::spawn_blocking(move || folder.resume(&sha256, size).map(|p| p.offset()))
         .await
@@ -240,7 +267,10 @@ async fn fetch(shared: &Arc<Shared>, author: &Did, sha256: Hash, size: u64) -> R
     loop {
         let asked = serde_json::to_vec(&ReadPart { sha256, offset }).map_err(|e| e.to_string())?;
         let part = if offset < size {
-            link.post(&format!("{PREFIX}/attachments/read"), asked, Duration::ZERO).await.map_err(|e| e.to_string())?.body
+            link.post(&format!("{PREFIX}/attachments/read"), asked, Duration::ZERO)
+                .await
+                .map_err(|e| e.to_string())?
+                .body
         } else {
             Vec::new()
         };

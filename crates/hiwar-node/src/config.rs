@@ -1,6 +1,6 @@
 //! A node's configuration: `hiwar.toml` in its folder.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use hiwar_dialogue::engine::EngineConfig;
@@ -23,6 +23,10 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Where desks and operators connect. Keep it on the loopback interface.
     pub api_listen: SocketAddr,
+    /// The local address that connections to peers come from, for a host with several addresses of
+    /// which peers' firewalls expect one; chosen by the system when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_from: Option<IpAddr>,
     /// How the peers' listener is secured.
     #[serde(default)]
     pub tls: Tls,
@@ -138,8 +142,10 @@ impl Config {
         let path = dir.join(CONFIG_FILE);
         let text = std::fs::read_to_string(&path)
             .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|e| ConfigError::Wrong { path: path.clone(), problem: e.to_string().trim_end().to_owned() })?;
+        let config: Self = toml::from_str(&text).map_err(|e| ConfigError::Wrong {
+            path: path.clone(),
+            problem: e.to_string().trim_end().to_owned(),
+        })?;
         config.check().map_err(|problem| ConfigError::Wrong { path, problem })?;
         Ok(config)
     }
@@ -185,9 +191,19 @@ impl Config {
             return Err(format!("delivery.batch_entries: it must be 1 to {BATCH_ENTRIES_MAX}"));
         }
         if d.batch_bytes == 0 || d.batch_bytes > BATCH_BYTES_MAX - 4 * ENTRY_BYTES_MAX {
-            return Err(format!("delivery.batch_bytes: it must be 1 to {}", BATCH_BYTES_MAX - 4 * ENTRY_BYTES_MAX));
+            return Err(format!(
+                "delivery.batch_bytes: it must be 1 to {}",
+                BATCH_BYTES_MAX - 4 * ENTRY_BYTES_MAX
+            ));
         }
-        let times = [d.retry_first_ms, d.retry_max_ms, d.unreachable_alarm_ms, d.give_up_ms, d.witness_ms, d.compare_ms];
+        let times = [
+            d.retry_first_ms,
+            d.retry_max_ms,
+            d.unreachable_alarm_ms,
+            d.give_up_ms,
+            d.witness_ms,
+            d.compare_ms,
+        ];
         if times.iter().any(|t| *t <= 0) {
             return Err("delivery: every time must be above 0 ms".into());
         }

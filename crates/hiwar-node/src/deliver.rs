@@ -50,7 +50,7 @@ pub(crate) async fn supervise(shared: Arc<Shared>) {
 
 fn link(shared: &Shared, did: &Did) -> Option<PeerLink> {
     let peer = shared.writer.directory().get(did)?.clone();
-    Some(PeerLink::new(shared.identity(), shared.keys().node, peer))
+    Some(PeerLink::new(shared.identity(), shared.keys().node, peer, shared.config.connect_from))
 }
 
 fn refresh(shared: &Shared, link: &mut PeerLink) {
@@ -110,7 +110,13 @@ enum DeliveryError {
     Stopped,
 }
 
-async fn send(shared: &Shared, link: &mut PeerLink, did: &Did, token: u64, body: Vec<u8>) -> Result<(), DeliveryError> {
+async fn send(
+    shared: &Shared,
+    link: &mut PeerLink,
+    did: &Did,
+    token: u64,
+    body: Vec<u8>,
+) -> Result<(), DeliveryError> {
     let answer =
         link.post(&format!("{PREFIX}/batch"), body, Duration::ZERO).await.map_err(DeliveryError::Client)?;
     let issuer = link.peer().clone();
@@ -161,7 +167,10 @@ async fn fetch_once(
     let (token, reply) = match pending.as_ref() {
         Some((token, reply)) => {
             let text = String::from_utf8(reply.clone()).map_err(|e| e.to_string())?;
-            (Some(token.clone()), Some(serde_json::value::RawValue::from_string(text).map_err(|e| e.to_string())?))
+            (
+                Some(token.clone()),
+                Some(serde_json::value::RawValue::from_string(text).map_err(|e| e.to_string())?),
+            )
         }
         None => (None, None),
     };

@@ -101,7 +101,8 @@ impl Desks {
             Ok(tokens) => tokens,
             Err(poisoned) => poisoned.into_inner(),
         };
-        let left: BTreeMap<Hash, String> = tokens.iter().filter(|(_, d)| *d != desk).map(|(h, d)| (*h, d.clone())).collect();
+        let left: BTreeMap<Hash, String> =
+            tokens.iter().filter(|(_, d)| *d != desk).map(|(h, d)| (*h, d.clone())).collect();
         let gone = tokens.len() - left.len();
         let file = DesksFile { tokens: left };
         let text = serde_json::to_vec_pretty(&file).map_err(|e| FolderError::Config(e.to_string()))?;

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,7 +54,9 @@ pub enum FolderError {
         error: std::io::Error,
     },
     /// A secret can be read by others.
-    #[error("{path} can be read by others (mode {mode:o}); run `chmod 600 {path}`, and replace the key if anybody may have copied it")]
+    #[error(
+        "{path} can be read by others (mode {mode:o}); run `chmod 600 {path}`, and replace the key if anybody may have copied it"
+    )]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -75,6 +77,9 @@ pub enum FolderError {
     /// The store cannot be made.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] hiwar_store::StorageError),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -213,6 +218,8 @@ pub struct NewNode {
     pub public_url: Option<String>,
     /// Where desks connect.
     pub api_listen: SocketAddr,
+    /// The local address that connections to peers come from; the system's choice when absent.
+    pub connect_from: Option<IpAddr>,
     /// Its desks.
     pub desks: Vec<String>,
     /// How the peers' listener is secured.
@@ -258,6 +265,7 @@ fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCa
         name: new.name.clone(),
         listen: new.listen,
         api_listen: new.api_listen,
+        connect_from: new.connect_from,
         tls: new.tls.clone(),
         desks: new.desks.clone(),
         delivery: DeliveryConfig::default(),
@@ -283,7 +291,8 @@ fn first_card(
 ) -> Result<SignedCard, FolderError> {
     let scheme = if new.tls == Tls::BehindProxy { "http" } else { "https" };
     let made = new.listen.map(|l| format!("{scheme}://{l}"));
-    let endpoints: Vec<String> = new.public_url.clone().or(made).filter(|_| new.listen.is_some()).into_iter().collect();
+    let endpoints: Vec<String> =
+        new.public_url.clone().or(made).filter(|_| new.listen.is_some()).into_iter().collect();
     let card = Card {
         kind: CARD_TYPE.into(),
         did: new.did.clone(),

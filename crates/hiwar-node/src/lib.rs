@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 mod deliver;
 pub mod desks;
+mod dossier;
 pub mod folder;
 mod listen;
 pub mod metrics;

@@ -86,7 +86,11 @@ impl Metrics {
         let Ok(mut r) = self.registry.lock() else { return };
         r.register("entries_made", "Entries made on this node", self.entries_made.clone());
         r.register("entries_received", "Entries taken from peers", self.entries_received.clone());
-        r.register("deliveries_receipted", "Deliveries proved by a receipt", self.deliveries_receipted.clone());
+        r.register(
+            "deliveries_receipted",
+            "Deliveries proved by a receipt",
+            self.deliveries_receipted.clone(),
+        );
         r.register("deliveries_refused", "Deliveries refused for good", self.deliveries_refused.clone());
         r.register("deliveries_expired", "Deliveries given up", self.deliveries_expired.clone());
         r.register("alarms", "Alarms raised", self.alarms.clone());
@@ -97,7 +101,11 @@ impl Metrics {
         r.register("log_leaves", "Leaves of this node's log", self.log_leaves.clone());
         r.register("commit_seconds", "Time a commit took", self.commit_seconds.clone());
         r.register("commit_failures", "Commits that failed", self.commit_failures.clone());
-        r.register("peer_requests_refused", "Requests by peers that were refused", self.peer_requests_refused.clone());
+        r.register(
+            "peer_requests_refused",
+            "Requests by peers that were refused",
+            self.peer_requests_refused.clone(),
+        );
     }
 
     /// Counts what a group of changes means.

@@ -23,9 +23,9 @@ use crate::config::{Config, ConfigError, Tls};
 use crate::desks::Desks;
 use crate::folder::{self, FolderError};
 use crate::metrics::Metrics;
+use crate::rotation::{self, RotationError};
 use crate::session::Sessions;
 use crate::writer::{Writer, WriterError};
-use crate::rotation::{self, RotationError};
 use crate::{api, attachments, deliver, listen, peer_server, tls};
 
 /// How long a stopping node lets requests finish.
@@ -46,6 +46,9 @@ pub enum NodeError {
     /// Its store is wrong.
     #[error(transparent)]
     Store(#[from] hiwar_dialogue::ledger::StoreError),
+    /// Its store cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] hiwar_store::StorageError),
     /// The writer cannot start.
     #[error(transparent)]
     Writer(#[from] WriterError),
@@ -56,7 +59,9 @@ pub enum NodeError {
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
     /// A port cannot be used.
-    #[error("{what} cannot listen on {address}: {error}; is another node running, or is the port taken? set another in hiwar.toml")]
+    #[error(
+        "{what} cannot listen on {address}: {error}; is another node running, or is the port taken? set another in hiwar.toml"
+    )]
     Listen {
         /// Which listener.
         what: &'static str,
@@ -135,7 +140,8 @@ impl Shared {
             let idle = shared.readers.lock().ok().and_then(|mut r| r.pop());
             let reader = match idle {
                 Some(reader) => reader,
-                None => SqliteReader::open(&shared.dir)?,
+                None => SqliteReader::open(&shared.dir)
+                    .map_err(|e| hiwar_dialogue::ledger::StoreError::Failed(e.to_string()))?,
             };
             let result = read(&reader);
             if let Ok(mut readers) = shared.readers.lock()
@@ -170,7 +176,10 @@ impl Node {
         let desks = Desks::read(dir, &config.desks)?;
         let (peers_listener, api_listener) = bind(&config).await?;
         let store = SqliteStore::open(dir)?;
-        let folder = Arc::new(AttachmentFolder::open(dir).map_err(|e| hiwar_dialogue::ledger::StoreError::Failed(e.to_string()))?);
+        let folder = Arc::new(
+            AttachmentFolder::open(dir)
+                .map_err(|e| hiwar_dialogue::ledger::StoreError::Failed(e.to_string()))?,
+        );
         let metrics = Arc::new(Metrics::new());
         let (writer, writer_thread) = Writer::start(store, config.engine(), keys.clone(), metrics.clone())?;
         let shared = Arc::new(Shared {
@@ -268,7 +277,10 @@ fn serve_plain(shared: Arc<Shared>, listener: TcpListener, router: Router) -> to
     })
 }
 
-fn serve_peers(shared: &Arc<Shared>, listener: TcpListener) -> Result<tokio::task::JoinHandle<()>, NodeError> {
+fn serve_peers(
+    shared: &Arc<Shared>,
+    listener: TcpListener,
+) -> Result<tokio::task::JoinHandle<()>, NodeError> {
     let router = peer_server::router(shared.clone());
     if shared.config.tls == Tls::BehindProxy {
         return Ok(serve_plain(shared.clone(), listener, router));

@@ -1,5 +1,6 @@
 //! The way out: signed requests to one peer's node.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,15 +113,21 @@ pub struct PeerLink {
     me: Arc<Identity>,
     key: Arc<dyn KeyHolder>,
     peer: Arc<Identity>,
+    from: Option<IpAddr>,
     http: Option<(Option<Hash>, reqwest::Client)>,
     session: Option<String>,
     sequence: u64,
 }
 
 impl PeerLink {
-    /// A link that connects when it is first used.
-    pub fn new(me: Arc<Identity>, key: Arc<dyn KeyHolder>, peer: Arc<Identity>) -> Self {
-        Self { me, key, peer, http: None, session: None, sequence: 0 }
+    /// A link that connects when it is first used, from the local address `from` if one is given.
+    pub fn new(
+        me: Arc<Identity>,
+        key: Arc<dyn KeyHolder>,
+        peer: Arc<Identity>,
+        from: Option<IpAddr>,
+    ) -> Self {
+        Self { me, key, peer, from, http: None, session: None, sequence: 0 }
     }
 
     /// Goes on with newer cards of either side.
@@ -182,7 +189,7 @@ impl PeerLink {
         wait: Duration,
     ) -> Result<Answer, ClientError> {
         let did = self.peer.did().clone();
-        let endpoint = endpoint(self.peer.latest())?;
+        let url = format!("{}{path}", endpoint(self.peer.latest())?);
         let digest = httpsig::content_digest(&Hash::of(&body));
         let parts = RequestParts {
             method: "POST",
@@ -192,14 +199,15 @@ impl PeerLink {
             session,
             sequence,
         };
-        let signed =
-            httpsig::sign_request(&parts, now(), &*self.key).map_err(|e| ClientError::Making(e.to_string()))?;
+        let signed = httpsig::sign_request(&parts, now(), &*self.key)
+            .map_err(|e| ClientError::Making(e.to_string()))?;
         let sent = ReceivedSignature::of_request(&signed.signature_input, &signed.signature)
             .map_err(|e| ClientError::Making(e.to_string()))?;
-        let unreachable = |e: reqwest::Error| ClientError::Unreachable { did: did.clone(), problem: causes(&e) };
+        let unreachable =
+            |e: reqwest::Error| ClientError::Unreachable { did: did.clone(), problem: causes(&e) };
         let response = self
             .client()?
-            .post(format!("{endpoint}{path}"))
+            .post(url)
             .timeout(REQUEST_LIMIT + wait)
             .header("content-digest", &digest)
             .header(DESTINATION, did.as_str())
@@ -242,8 +250,7 @@ impl PeerLink {
             let is_error = status >= 400;
             return if is_error { Ok(()) } else { Err(forged("it bears no signature".into())) };
         };
-        let received =
-            ReceivedSignature::of_response(input, signature).map_err(|e| forged(e.to_string()))?;
+        let received = ReceivedSignature::of_response(input, signature).map_err(|e| forged(e.to_string()))?;
         let parts = ResponseParts { status, content_digest: digest, request_signature: &request.signature };
         let hash = Hash::of(body);
         let mut problem = "no node key of it fits".to_owned();
@@ -267,6 +274,7 @@ impl PeerLink {
             .connect_timeout(CONNECT_LIMIT)
             .pool_idle_timeout(Duration::from_secs(60))
             .tcp_nodelay(true)
+            .local_address(self.from)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy();
         if let Some(pin) = pin {

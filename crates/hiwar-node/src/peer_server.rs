@@ -31,6 +31,8 @@ use crate::writer::WriterError;
 const BODY_BYTES_MAX: usize = hiwar_dialogue::limits::BATCH_BYTES_MAX + 64 * 1024;
 /// Longest time a fetch may wait here.
 const FETCH_WAIT_MAX: Duration = Duration::from_secs(55);
+/// Threads that share the signatures of one batch.
+const VERIFY_THREADS: usize = 2;
 /// Header that names a fetched batch, to be named again with the reply to it.
 pub const TOKEN: &str = "hiwar-token";
 /// Header that lists files this node would like to be given, to a node that accepts no connection.
@@ -132,7 +134,11 @@ fn named(headers: &HeaderMap) -> Result<Named<'_>, PeerRefusal> {
         let mut values = headers.get_all(name).iter();
         match (values.next().and_then(|v| v.to_str().ok()), values.next()) {
             (Some(value), None) => Ok(value),
-            _ => Err(PeerRefusal::new(StatusCode::UNAUTHORIZED, "not-signed", format!("the header {name} must stand exactly once"))),
+            _ => Err(PeerRefusal::new(
+                StatusCode::UNAUTHORIZED,
+                "not-signed",
+                format!("the header {name} must stand exactly once"),
+            )),
         }
     };
     Ok(Named {
@@ -153,11 +159,16 @@ async fn authenticate(
     admit: Option<Channel>,
 ) -> Result<Authentic, PeerRefusal> {
     let (head, body) = request.into_parts();
-    let body = to_bytes(body, BODY_BYTES_MAX)
-        .await
-        .map_err(|_| PeerRefusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("the body has more than {BODY_BYTES_MAX} bytes or broke off")))?;
+    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
+        PeerRefusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            format!("the body has more than {BODY_BYTES_MAX} bytes or broke off"),
+        )
+    })?;
     let named = named(&head.headers)?;
-    let unsigned = |e: httpsig::HttpSigError| PeerRefusal::new(StatusCode::UNAUTHORIZED, "wrong-signature", e);
+    let unsigned =
+        |e: httpsig::HttpSigError| PeerRefusal::new(StatusCode::UNAUTHORIZED, "wrong-signature", e);
     let signature = ReceivedSignature::of_request(named.input, named.signature).map_err(unsigned)?;
     if named.destination != shared.did.as_str() {
         return Err(PeerRefusal::new(
@@ -170,7 +181,11 @@ async fn authenticate(
         learn_cards(shared, &body).await?;
     }
     let Some(peer) = shared.peer_by_node_key(signature.key) else {
-        return Err(PeerRefusal::new(StatusCode::FORBIDDEN, "unknown-key", "no peer of this node has this node key; exchange invitations first, or show the newer card when asking for a session"));
+        return Err(PeerRefusal::new(
+            StatusCode::FORBIDDEN,
+            "unknown-key",
+            "no peer of this node has this node key; exchange invitations first, or show the newer card when asking for a session",
+        ));
     };
     let path = head.uri.path_and_query().map_or("/", |p| p.as_str());
     let parts = RequestParts {
@@ -181,7 +196,8 @@ async fn authenticate(
         session: named.session,
         sequence: named.sequence,
     };
-    httpsig::verify_request(&parts, &Hash::of(&body), &signature, &peer.latest().node_key).map_err(unsigned)?;
+    httpsig::verify_request(&parts, &Hash::of(&body), &signature, &peer.latest().node_key)
+        .map_err(unsigned)?;
     if let Some(channel) = admit {
         let number = named.sequence.parse().map_err(|_| {
             PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", "hiwar-sequence must be a whole number")
@@ -198,8 +214,8 @@ async fn authenticate(
 /// Cards shown with a request for a session may be newer than those held: a rotated node key would
 /// otherwise never be accepted.
 async fn learn_cards(shared: &Shared, body: &[u8]) -> Result<(), PeerRefusal> {
-    let request: SessionRequest =
-        serde_json::from_slice(body).map_err(|e| PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", e))?;
+    let request: SessionRequest = serde_json::from_slice(body)
+        .map_err(|e| PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", e))?;
     let Some(newest) = request.cards.last() else { return Ok(()) };
     let did = newest.card.did.clone();
     let Some(held) = shared.writer.directory().get(&did).cloned() else { return Ok(()) };
@@ -257,7 +273,12 @@ pub(crate) fn refuse(shared: &Shared, request: Option<&Authentic>, refusal: Peer
 }
 
 /// Runs a handler for an authenticated request.
-pub(crate) async fn with_peer<F, Fut>(shared: Arc<Shared>, request: Request, admit: Option<Channel>, handle: F) -> Response
+pub(crate) async fn with_peer<F, Fut>(
+    shared: Arc<Shared>,
+    request: Request,
+    admit: Option<Channel>,
+    handle: F,
+) -> Response
 where
     F: FnOnce(Arc<Shared>, Arc<Authentic>) -> Fut,
     Fut: Future<Output = Result<Response, PeerRefusal>>,
@@ -274,7 +295,9 @@ where
 
 async fn session(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     with_peer(shared, request, None, async |shared, authentic| {
-        let name = hex::encode(random::<16>().map_err(|e| PeerRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e))?);
+        let name = hex::encode(
+            random::<16>().map_err(|e| PeerRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e))?,
+        );
         shared.sessions.start(authentic.peer.did(), name.clone());
         let body = serde_json::to_vec(&SessionAnswer { session: name }).unwrap_or_default();
         Ok(answer(&shared, &authentic, StatusCode::OK, &[], body))
@@ -296,11 +319,16 @@ fn write_reply(reply: &wire::Reply) -> Result<Vec<u8>, PeerRefusal> {
 }
 
 /// Verifies a batch on a thread of its own and has the writer take it.
-pub(crate) async fn take_batch(shared: &Arc<Shared>, from: &Did, body: Vec<u8>) -> Result<wire::Reply, PeerRefusal> {
+pub(crate) async fn take_batch(
+    shared: &Arc<Shared>,
+    from: &Did,
+    body: Vec<u8>,
+) -> Result<wire::Reply, PeerRefusal> {
     let directory = shared.writer.directory();
-    let verified = tokio::task::spawn_blocking(move || wire::verify_batch(&body, &directory))
-        .await
-        .map_err(|e| PeerRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e))??;
+    let verified =
+        tokio::task::spawn_blocking(move || wire::verify_batch_on(VERIFY_THREADS, &body, &directory))
+            .await
+            .map_err(|e| PeerRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e))??;
     if verified.header.to != shared.did {
         return Err(WireError::WrongDestination { to: verified.header.to }.into());
     }
@@ -357,7 +385,11 @@ async fn fetch(State(shared): State<Arc<Shared>>, request: Request) -> Response 
 }
 
 /// Takes the reply to the batch that was fetched before. Without one that batch was lost.
-async fn settle_fetched(shared: &Arc<Shared>, peer: &Arc<Identity>, asked: &FetchRequest) -> Result<(), PeerRefusal> {
+async fn settle_fetched(
+    shared: &Arc<Shared>,
+    peer: &Arc<Identity>,
+    asked: &FetchRequest,
+) -> Result<(), PeerRefusal> {
     let did = peer.did().clone();
     let handed = shared.fetched.lock().await.remove(&did);
     let token = asked.token.as_deref().and_then(|t| t.parse::<u64>().ok());

@@ -21,7 +21,10 @@ pub(crate) async fn did_document(State(shared): State<Arc<Shared>>) -> Response 
     let identity = shared.identity();
     let card = identity.latest();
     let key_id = format!("{}#organisation-{}", card.did, card.organisation_key.id().0.short());
-    let x = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, card.organisation_key.as_bytes());
+    let x = base64::Engine::encode(
+        &base64::engine::general_purpose::URL_SAFE_NO_PAD,
+        card.organisation_key.as_bytes(),
+    );
     let document = json!({
         "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/jws-2020/v1"],
         "id": card.did,

@@ -42,11 +42,20 @@ pub enum RotationError {
 fn following(shared: &Shared) -> Card {
     let identity = shared.identity();
     let latest = identity.latest().clone();
-    Card { sequence: latest.sequence + 1, previous: Some(identity.latest_hash()), time: now(), log_continues: None, ..latest }
+    Card {
+        sequence: latest.sequence + 1,
+        previous: Some(identity.latest_hash()),
+        time: now(),
+        log_continues: None,
+        ..latest
+    }
 }
 
 /// Brings a new organisation key into force.
-pub(crate) async fn rotate(shared: &Arc<Shared>, revocation: Option<Revocation>) -> Result<Card, RotationError> {
+pub(crate) async fn rotate(
+    shared: &Arc<Shared>,
+    revocation: Option<Revocation>,
+) -> Result<Card, RotationError> {
     let old = shared.keys();
     let new = folder::new_key()?;
     let next = shared.dir.join(NEXT_ORGANISATION_KEY);
@@ -67,8 +76,10 @@ pub(crate) async fn rotate(shared: &Arc<Shared>, revocation: Option<Revocation>)
 
 /// Goes on in a new log after the store was restored from a backup.
 pub(crate) async fn declare_restore(shared: &Arc<Shared>) -> Result<Card, RotationError> {
-    let (number, size, root) =
-        shared.writer.query(|engine, _| (engine.log().0, engine.log().1.size(), engine.log().1.root())).await?;
+    let (number, size, root) = shared
+        .writer
+        .query(|engine, _| (engine.log().0, engine.log().1.size(), engine.log().1.root()))
+        .await?;
     let keys = shared.keys();
     let mut card = following(shared);
     card.log_continues = Some(LogContinuation { origin: card.log_origin.clone(), size, root });

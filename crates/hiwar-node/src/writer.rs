@@ -324,24 +324,27 @@ impl Thread {
         tracing::debug!("writer stopped");
     }
 
-    /// Decides and commits a group: first the jobs that change something, then, over what is
-    /// durable, the questions.
+    /// Decides and commits a group: first what peers are waiting for, then what to send them next,
+    /// then what desks ask for. Desks wait a little longer for it, and peers never wait for a long
+    /// run of commands.
     fn work(&mut self, group: &mut Vec<Job>) {
-        let (questions, jobs): (Vec<Job>, Vec<Job>) =
-            group.drain(..).partition(|job| matches!(job, Job::Plan { .. } | Job::Query(_)));
-        if !jobs.is_empty() {
-            self.work_through(jobs);
-        }
-        let mut plans = Vec::new();
-        for question in questions {
-            match question {
-                Job::Query(query) => query(&self.engine, &self.store),
-                Job::Plan { .. } => plans.push(question),
-                _ => {}
+        let (mut peers, mut plans, mut commands, mut queries) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for job in group.drain(..) {
+            match job {
+                Job::Plan { .. } => plans.push(job),
+                Job::Commands { .. } => commands.push(job),
+                Job::Query(query) => queries.push(query),
+                _ => peers.push(job),
             }
         }
-        if !plans.is_empty() {
-            self.work_through(plans);
+        for jobs in [peers, plans, commands] {
+            if !jobs.is_empty() {
+                self.work_through(jobs);
+            }
+        }
+        for query in queries {
+            query(&self.engine, &self.store);
         }
     }
 
@@ -482,9 +485,14 @@ impl Thread {
 }
 
 /// How a decided job is answered, and whether the store failed under it.
-fn finish<T: Send + 'static>(answer: Answer<T>, result: Result<T, WriterError>) -> (Told, Option<StoreError>) {
+fn finish<T: Send + 'static>(
+    answer: Answer<T>,
+    result: Result<T, WriterError>,
+) -> (Told, Option<StoreError>) {
     let fatal = match &result {
-        Err(WriterError::Store(error) | WriterError::Engine(EngineError::Store(error))) => Some(error.clone()),
+        Err(WriterError::Store(error) | WriterError::Engine(EngineError::Store(error))) => {
+            Some(error.clone())
+        }
         _ => None,
     };
     (tell(answer, result), fatal)
@@ -507,4 +515,3 @@ fn refuse(job: Job) -> Told {
         Job::Query(_) => Box::new(|_| {}),
     }
 }
-

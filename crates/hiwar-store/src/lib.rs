@@ -7,9 +7,15 @@
 //!
 //! This crate decides nothing: it keeps what the engine tells it to keep.
 
+pub mod attachments;
+pub mod backup;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod error;
 pub mod memory;
 mod sqlite;
 
 pub use error::StorageError;
-pub use sqlite::{DATABASE_FILE, SqliteReader, SqliteStore};
+pub use sqlite::{
+    CheckReport, Counts, DATABASE_FILE, ReceiptTime, SqliteReader, SqliteStore, WantedAttachment,
+};

@@ -9,6 +9,10 @@
 //! spelling is exactly that integer. Beyond 2^53 a double is written with the fewest digits that
 //! identify it, so 2^63 would read `9223372036854776000`, which a reader with 64-bit integers takes
 //! for another number. Send such quantities as text.
+//!
+//! Another narrowing: names that begin with `$serde_json::private::` are refused, because a widely
+//! used JSON library gives them a meaning of their own. Whoever reads an accepted document with
+//! that library must see what everybody else sees.
 
 mod plain;
 
@@ -22,6 +26,9 @@ pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// The deepest nesting of arrays and objects that is ever written or read.
 pub const DEPTH_MAX: usize = 127;
+
+/// How names begin that have no canonical form here; see above.
+const RESERVED_NAMES: &str = "$serde_json::private::";
 
 /// The longest piece of a document that an error quotes, in bytes.
 const EXCERPT_BYTES_MAX: usize = 24;
@@ -95,6 +102,12 @@ pub enum JcsError {
         /// The number as given.
         number: String,
     },
+    /// A name that some readers take for something else.
+    #[error("the name {name:?} is one that some JSON readers give a meaning of its own; choose another")]
+    ReservedName {
+        /// The name, cut to 80 characters.
+        name: String,
+    },
     /// Not a number, or an infinity.
     #[error("the number {number} has no JSON form; leave the member out instead")]
     NotFinite {
@@ -106,7 +119,8 @@ pub enum JcsError {
 /// The canonical form of `value`.
 ///
 /// # Errors
-/// [`JcsError::InexactInteger`], [`JcsError::NotFinite`] or [`JcsError::TooDeep`] when it has none.
+/// [`JcsError::InexactInteger`], [`JcsError::NotFinite`], [`JcsError::ReservedName`] or
+/// [`JcsError::TooDeep`] when it has none.
 pub fn to_vec(value: &Value) -> Result<Vec<u8>, JcsError> {
     let mut out = Vec::with_capacity(1024);
     write(value, &mut out)?;
@@ -128,11 +142,21 @@ pub fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), JcsError> {
 /// # Errors
 /// Any [`JcsError`]; [`JcsError::NotCanonical`] names the first byte that differs.
 pub fn parse_canonical(bytes: &[u8], limits: JsonLimits) -> Result<Value, JcsError> {
-    check_limits(bytes, limits)?;
-    let Plain(value) = serde_json::from_slice(bytes).map_err(|error| not_json(bytes, &error))?;
+    let value = parse_any(bytes, limits)?;
     let mut canonical = Vec::with_capacity(bytes.len());
     write_value(&value, DEPTH_MAX, &mut canonical)?;
     if canonical == bytes { Ok(value) } else { Err(first_difference(&canonical, bytes)) }
+}
+
+/// Reads any JSON within `limits`, in whatever spelling: for what an own desk writes and what is not
+/// signed as it stands. Of members with one name the last counts.
+///
+/// # Errors
+/// [`JcsError::TooLong`], [`JcsError::TooDeep`], [`JcsError::TooManyMembers`] or [`JcsError::NotJson`].
+pub fn parse_any(bytes: &[u8], limits: JsonLimits) -> Result<Value, JcsError> {
+    check_limits(bytes, limits)?;
+    let Plain(value) = serde_json::from_slice(bytes).map_err(|error| not_json(bytes, &error))?;
+    Ok(value)
 }
 
 /// Counts bytes, depth and members without building anything. Text that is not JSON passes or
@@ -233,6 +257,9 @@ fn write_members<'a>(
     for (index, (name, value)) in members.enumerate() {
         if index > 0 {
             out.push(b',');
+        }
+        if name.starts_with(RESERVED_NAMES) {
+            return Err(JcsError::ReservedName { name: name.chars().take(80).collect() });
         }
         write_string(name, out);
         out.push(b':');

@@ -9,24 +9,24 @@ use serde_json::Value;
 
 /// Which node a command speaks to, and as whom.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct NodeArgs {
+pub struct NodeArgs {
     /// The node's folder
     #[arg(long, env = "HIWAR_NODE", default_value = ".", global = true)]
-    pub(crate) node: PathBuf,
+    pub node: PathBuf,
     /// The desk that acts (the node's first desk when left out)
     #[arg(long, env = "HIWAR_DESK", global = true)]
-    pub(crate) desk: Option<String>,
+    pub desk: Option<String>,
     /// File with the token to use, in place of the operator's
     #[arg(long, env = "HIWAR_TOKEN_FILE", global = true)]
-    pub(crate) token_file: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
-    pub(crate) format: Format,
+    pub format: Format,
 }
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
+pub enum Format {
     /// For people
     Table,
     /// For programs
@@ -35,7 +35,7 @@ pub(crate) enum Format {
 
 /// A connection to a running node.
 #[derive(Clone)]
-pub(crate) struct ApiClient {
+pub struct ApiClient {
     http: reqwest::Client,
     base: String,
     token: String,
@@ -43,7 +43,10 @@ pub(crate) struct ApiClient {
 
 impl ApiClient {
     /// Finds the running node whose folder is `args.node`.
-    pub(crate) fn of(args: &NodeArgs) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When the folder is no node's, or its token cannot be read.
+    pub fn of(args: &NodeArgs) -> anyhow::Result<Self> {
         let config = Config::read(&args.node)?;
         let token_path = args.token_file.clone().unwrap_or_else(|| args.node.join(folder::API_TOKEN));
         let token = folder::read_secret(&token_path)?.trim().to_owned();
@@ -51,7 +54,10 @@ impl ApiClient {
     }
 
     /// The node in `dir`, as its operator.
-    pub(crate) fn of_folder(dir: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When the folder is no node's, or its token cannot be read.
+    pub fn of_folder(dir: &Path) -> anyhow::Result<Self> {
         Self::of(&NodeArgs { node: dir.to_owned(), desk: None, token_file: None, format: Format::Json })
     }
 
@@ -61,48 +67,72 @@ impl ApiClient {
     }
 
     /// Reads `path`.
-    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.answer(self.http.get(format!("{}{path}", self.base))).await
     }
 
     /// Whether the node says that it is ready.
-    pub(crate) async fn is_ready(&self) -> bool {
+    pub async fn is_ready(&self) -> bool {
         let answer = self.http.get(format!("{}/readyz", self.base)).send().await;
         answer.is_ok_and(|a| a.status().is_success())
     }
 
     /// Reads `path` as text.
-    pub(crate) async fn get_text(&self, path: &str) -> anyhow::Result<String> {
-        let answer = self.http.get(format!("{}{path}", self.base)).send().await.with_context(|| self.unreachable())?;
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses.
+    pub async fn get_text(&self, path: &str) -> anyhow::Result<String> {
+        let answer =
+            self.http.get(format!("{}{path}", self.base)).send().await.with_context(|| self.unreachable())?;
         Ok(answer.text().await?)
     }
 
     /// Reads `path` as a stream.
-    pub(crate) async fn get_stream(&self, path: &str) -> anyhow::Result<reqwest::Response> {
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses.
+    pub async fn get_stream(&self, path: &str) -> anyhow::Result<reqwest::Response> {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.token);
         let response = request.send().await.with_context(|| self.unreachable())?;
         if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
     }
 
     /// Posts JSON to `path`.
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses.
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let request = self.http.post(format!("{}{path}", self.base)).body(body.to_string());
         self.answer(request.header("content-type", "application/json")).await
     }
 
     /// Posts bytes to `path`.
-    pub(crate) async fn post_bytes(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Value> {
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses.
+    pub async fn post_bytes(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Value> {
         self.answer(self.http.post(format!("{}{path}", self.base)).body(body)).await
     }
 
     /// Deletes `path`.
-    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<Value> {
         self.answer(self.http.delete(format!("{}{path}", self.base))).await
     }
 
     /// Uploads a file, streamed.
-    pub(crate) async fn upload(&self, file: &Path) -> anyhow::Result<Value> {
-        let handle = tokio::fs::File::open(file).await.with_context(|| format!("{} cannot be read", file.display()))?;
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses.
+    pub async fn upload(&self, file: &Path) -> anyhow::Result<Value> {
+        let handle = tokio::fs::File::open(file)
+            .await
+            .with_context(|| format!("{} cannot be read", file.display()))?;
         let size = handle.metadata().await?.len();
         let stream = tokio_util::io::ReaderStream::with_capacity(handle, 1024 * 1024);
         let request = self
@@ -131,7 +161,8 @@ async fn refusal(response: reqwest::Response) -> anyhow::Error {
     let status = response.status();
     let bytes = response.bytes().await.unwrap_or_default();
     let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let part = |name: &str| value.pointer(&format!("/error/{name}")).and_then(Value::as_str).map(ToOwned::to_owned);
+    let part =
+        |name: &str| value.pointer(&format!("/error/{name}")).and_then(Value::as_str).map(ToOwned::to_owned);
     match (part("code"), part("detail")) {
         (Some(code), Some(detail)) => anyhow::anyhow!("{detail} ({code})"),
         _ => anyhow::anyhow!("the node answered {status}: {}", String::from_utf8_lossy(&bytes)),
@@ -139,13 +170,19 @@ async fn refusal(response: reqwest::Response) -> anyhow::Error {
 }
 
 /// Runs an asynchronous command.
-pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+///
+/// # Errors
+/// Whatever the command says.
+pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     hiwar_node::tls::install_provider();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 /// The full identifier that starts with `prefix`, among `all`.
-pub(crate) fn complete(prefix: &str, all: &[String], what: &str) -> anyhow::Result<String> {
+///
+/// # Errors
+/// When none or several do.
+pub fn complete(prefix: &str, all: &[String], what: &str) -> anyhow::Result<String> {
     let fitting: Vec<&String> = all.iter().filter(|id| id.starts_with(prefix)).collect();
     match fitting.as_slice() {
         [one] => Ok((*one).clone()),

@@ -3,9 +3,9 @@
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 the
 //! command failed or a check did not hold, 2 the command line is wrong.
 
-mod api_client;
 mod bench;
 mod commands;
+mod demo;
 
 use std::process::ExitCode;
 
@@ -21,6 +21,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Three real nodes replay a real dispute, with a crash and a cut, and prove what was said
+    Demo(demo::Demo),
     /// Make a node: keys, configuration, store; prints its invitation
     Init(commands::init::Init),
     /// Run a node until it is told to stop
@@ -62,6 +64,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
+        Command::Demo(c) => c.run(),
         Command::Init(c) => c.run(),
         Command::Serve(c) => c.run(),
         Command::Invitation(c) => c.run(),

@@ -24,7 +24,8 @@ type Refused = (RefusalCode, String);
 struct Held {
     id: EntryId,
     seq: Seq,
-    leaf: u64,
+    /// Its leaf in the current log.
+    leaf: Option<u64>,
     receipt: Option<u64>,
 }
 
@@ -87,7 +88,7 @@ impl Engine {
             }
         }
         let receipts = self.receipts_for(view, from, &held, now)?;
-        let mut briefing = self.brief_out(view, from, now, news.compare)?;
+        let mut briefing = self.brief_out(view, from, now, news.compare, Vec::new())?;
         briefing.ahead = news.ahead;
         briefing.cosigned = news.cosigned;
         briefing.receipts.extend(receipts);
@@ -119,14 +120,8 @@ impl Engine {
         let id = entry.entry().id;
         if let Some(seq) = view.find(&id)? {
             let stored = view.entry(seq)?;
-            return Ok(Ok(match stored {
-                Some(s) if s.log == self.log_number => Held { id, seq, leaf: s.leaf, receipt: s.receipt },
-                Some(s) if s.receipt.is_some() => Held { id, seq, leaf: s.leaf, receipt: s.receipt },
-                _ => {
-                    let leaf = self.append_leaf(&format!("entry {id}"));
-                    Held { id, seq, leaf, receipt: None }
-                }
-            }));
+            let leaf = stored.as_ref().filter(|s| s.log == self.log_number).map(|s| s.leaf);
+            return Ok(Ok(Held { id, seq, leaf, receipt: stored.and_then(|s| s.receipt) }));
         }
         if let Err(refused) = self.judge(from, entry.entry(), now) {
             if refused.0 == RefusalCode::UnknownMembership {
@@ -135,7 +130,7 @@ impl Engine {
             return Ok(Err(refused));
         }
         let (seq, leaf) = self.keep(view, entry.into_entry(), Some(from.clone()), now)?;
-        Ok(Ok(Held { id, seq, leaf, receipt: None }))
+        Ok(Ok(Held { id, seq, leaf: Some(leaf), receipt: None }))
     }
 
     /// Whether an entry is to be taken. The answer depends on the entry, on the membership it
@@ -392,25 +387,29 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<WireReceipt>, EngineError> {
         let mut out = Vec::new();
-        let mut again = BTreeSet::new();
+        let mut again = BTreeMap::new();
         let mut items = Vec::new();
         let mut seqs = Vec::new();
         for entry in held {
-            match entry.receipt {
-                Some(number) => {
-                    again.insert(number);
+            if let Some(number) = entry.receipt {
+                if again.contains_key(&number) {
+                    continue;
                 }
-                None => {
-                    items.push(ReceiptItem { kind: ItemKind::Entry, hash: entry.id.0, leaf: entry.leaf });
-                    seqs.push(entry.seq);
+                // A receipt for another peer, who forwarded the entry first, proves nothing to this one.
+                if let Some((_, receipt)) = view.receipt(number)?.filter(|(_, r)| r.receipt.to == *to) {
+                    again.insert(number, receipt);
+                    continue;
                 }
             }
+            let leaf = match entry.leaf {
+                Some(leaf) => leaf,
+                // It was held before the log began anew.
+                None => self.append_leaf(&format!("entry {}", entry.id)),
+            };
+            items.push(ReceiptItem { kind: ItemKind::Entry, hash: entry.id.0, leaf });
+            seqs.push(entry.seq);
         }
-        for number in again {
-            if let Some((_, receipt)) = view.receipt(number)? {
-                out.push(WireReceipt::from(&receipt));
-            }
-        }
+        out.extend(again.values().map(WireReceipt::from));
         if !items.is_empty() {
             let (number, receipt) = self.issue_receipt(to, items, now)?;
             self.mark_receipted(&seqs, number);

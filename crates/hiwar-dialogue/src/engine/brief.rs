@@ -57,6 +57,7 @@ impl Engine {
         did: &Did,
         now: Timestamp,
         compare: bool,
+        owed: Vec<ReceiptItem>,
     ) -> Result<Briefing, EngineError> {
         let checkpoint = self.checkpoint()?;
         let making = |what: &'static str, why: String| EngineError::Making { what, why };
@@ -67,15 +68,6 @@ impl Engine {
             .to_string();
         let gossip = self.gossip_for(did);
         let heads = compare.then(|| self.heads_for(did));
-        let owed: Vec<ReceiptItem> = self
-            .peers
-            .get(did)
-            .map(|p| p.record.owed_attachments.iter().take(limits::BATCH_ENTRIES_MAX))
-            .into_iter()
-            .flatten()
-            .map(|(hash, leaf)| ReceiptItem { kind: ItemKind::Attachment, hash: *hash, leaf: *leaf })
-            .filter(|item| item.leaf < checkpoint.size())
-            .collect();
         let mut receipts = Vec::new();
         if !owed.is_empty() {
             receipts.push(WireReceipt::from(&self.issue_receipt(did, owed, now)?.1));
@@ -118,6 +110,17 @@ impl Engine {
             }
         }
         Ok(Briefing { log: LogState { proof, ..briefing.log }, answers, ..briefing })
+    }
+
+    /// Files whose receipts are still owed to `did`.
+    pub(super) fn owed_to(&self, did: &Did) -> Vec<ReceiptItem> {
+        let owed = self.peers.get(did).map(|p| p.record.owed_attachments.iter());
+        owed.into_iter()
+            .flatten()
+            .map(|(hash, leaf)| ReceiptItem { kind: ItemKind::Attachment, hash: *hash, leaf: *leaf })
+            .filter(|item| item.leaf < self.log.size())
+            .take(limits::BATCH_ENTRIES_MAX)
+            .collect()
     }
 
     /// Newest verified checkpoints of third parties that share a dialogue with `did` and that it
@@ -325,7 +328,11 @@ impl Engine {
             None => state.from == 0,
             Some(known) if shown.size() == known.size() => {
                 if shown.root() == known.root() {
-                    return self.cosign(did, news, now);
+                    // Cosigned already when it was new; a batch is answered again in case that was lost.
+                    if source == Source::Batch {
+                        self.cosign(did, news, now);
+                    }
+                    return;
                 }
                 let evidence =
                     vec![state.checkpoint.clone(), peer.record.verified.clone().unwrap_or_default()];
@@ -500,11 +507,14 @@ impl Engine {
         heads: &BTreeMap<DialogueId, Vec<EntryId>>,
     ) -> Result<(), EngineError> {
         for (dialogue, ids) in heads.iter().take(limits::HEADS_DIALOGUES_MAX) {
-            if !self.dialogues.get(dialogue).is_some_and(|d| d.everyone().contains(did)) {
-                if view.find(dialogue)?.is_none() {
-                    self.want_opening(did, *dialogue);
-                }
+            let known = self.dialogues.get(dialogue);
+            if known.is_some_and(|d| !d.everyone().contains(did)) {
                 continue;
+            }
+            if known.is_none() {
+                // The opening entry is asked for with the newest ones; what comes before it is
+                // refused for the time being and comes again.
+                self.want_opening(did, *dialogue);
             }
             for id in ids.iter().take(64) {
                 if view.find(id)?.is_none() {

@@ -20,6 +20,8 @@ pub(crate) struct InFlight {
     pub(crate) last: Seq,
     pub(crate) sent: Timestamp,
     pub(crate) compared: bool,
+    /// Files whose receipts are in it.
+    pub(crate) owed: Vec<hiwar_trust::hash::Hash>,
 }
 
 /// A batch to send.
@@ -55,6 +57,16 @@ pub struct PeerStatus {
     pub attempts: u32,
     /// When the next attempt is due.
     pub next_attempt: Timestamp,
+    /// Whether a batch is under way.
+    pub in_flight: bool,
+    /// Up to which position delivery has got; what waits before it is looked at again later.
+    pub cursor: Seq,
+}
+
+/// Whether a timer has run out. No timer of the engine runs longer than `longest_ms`; one that
+/// seems to was set before the clock jumped back, and has run out as well.
+fn is_due(at: Timestamp, now: Timestamp, longest_ms: i64) -> bool {
+    at <= now || at.millis_since(now) > longest_ms
 }
 
 impl Engine {
@@ -67,6 +79,8 @@ impl Engine {
                 backlog: p.backlog,
                 attempts: p.attempts,
                 next_attempt: p.next_attempt,
+                in_flight: p.in_flight.is_some(),
+                cursor: p.cursor,
             })
             .collect()
     }
@@ -95,26 +109,29 @@ impl Engine {
             return Ok(Plan::Wait(None));
         }
         let pull_answer_ms = self.config.pull_answer_ms;
+        // The longest wait with its jitter.
+        let retry_longest_ms = self.config.retry_max_ms + self.config.retry_max_ms / 4;
         let latest_card = self.own.latest().sequence;
         let Some(peer) = self.peers.get_mut(did) else { return Ok(Plan::Wait(None)) };
         if peer.record.standing != Standing::Active {
             return Ok(Plan::Wait(None));
         }
         if let Some(flight) = &peer.in_flight {
-            if now.millis_since(flight.sent) < pull_answer_ms {
-                return Ok(Plan::Wait(Some(flight.sent.plus_millis(pull_answer_ms))));
+            let answer_due = flight.sent.plus_millis(pull_answer_ms);
+            if !is_due(answer_due, now, pull_answer_ms) {
+                return Ok(Plan::Wait(Some(answer_due)));
             }
             peer.in_flight = None;
         }
         let fetches = peer.identity.latest().delivery == DeliveryMode::Pull;
-        if !fetches && now < peer.next_attempt {
+        if !fetches && !is_due(peer.next_attempt, now, retry_longest_ms) {
             return Ok(Plan::Wait(Some(peer.next_attempt)));
         }
-        if peer.revisit.is_some_and(|at| at <= now) {
+        if peer.revisit.is_some_and(|at| is_due(at, now, retry_longest_ms)) {
             peer.revisit = None;
             peer.cursor = peer.record.settled_through;
         }
-        let compare = peer.compare_due <= now;
+        let compare = is_due(peer.compare_due, now, self.config.compare_ms);
         let urgent = compare
             || peer.record.knows_card != Some(latest_card)
             || !peer.record.owed_attachments.is_empty();
@@ -124,7 +141,7 @@ impl Engine {
             Vec::new()
         };
         if entries.is_empty() && !urgent {
-            let wakes = self.next_wake(did);
+            let wakes = self.next_wake(did, now);
             return match wakes {
                 Some(at) if at <= now => self.push(view, did, Vec::new(), compare, now),
                 later => Ok(Plan::Wait(later)),
@@ -134,9 +151,9 @@ impl Engine {
     }
 
     /// When there will be something to tell `did` although no entry waits for it.
-    fn next_wake(&self, did: &Did) -> Option<Timestamp> {
+    fn next_wake(&self, did: &Did, now: Timestamp) -> Option<Timestamp> {
         let peer = self.peers.get(did)?;
-        let idle_until = peer.last_exchange.plus_millis(self.config.witness_ms);
+        let idle_until = peer.last_exchange.min(now).plus_millis(self.config.witness_ms);
         let grown = peer.record.knows_log != self.log_number || peer.record.knows_size < self.log.size();
         let has_news = grown
             || peer.cosigned.is_some()
@@ -156,7 +173,8 @@ impl Engine {
         compare: bool,
         now: Timestamp,
     ) -> Result<Plan, EngineError> {
-        let briefing = self.brief_out(view, did, now, compare)?;
+        let owed = self.owed_to(did);
+        let briefing = self.brief_out(view, did, now, compare, owed.clone())?;
         let header = BatchHeader {
             protocol: PROTOCOL.into(),
             from: self.did().clone(),
@@ -174,6 +192,7 @@ impl Engine {
             items: entries.iter().map(|e| (e.id, e.seq)).collect(),
             sent: now,
             compared: compare,
+            owed: owed.iter().map(|item| item.hash).collect(),
         });
         Ok(Plan::Push(Box::new(PushPlan { to: did.clone(), token, body, entries: entries.len() })))
     }
@@ -286,6 +305,9 @@ impl Engine {
             self.peer_mut(did)?.cosigned = Some(cosigned);
         }
         if let Some(flight) = flight {
+            for sha256 in &flight.owed {
+                self.peer_mut(did)?.record.owed_attachments.remove(sha256);
+            }
             self.advance(view, did, flight.last, now)?;
         }
         self.dirty_peers.insert(did.clone());
@@ -293,16 +315,33 @@ impl Engine {
     }
 
     fn advance(&mut self, view: &dyn View, did: &Did, last: Seq, now: Timestamp) -> Result<(), EngineError> {
+        // What the peer asked for again in this very answer goes out before anything later.
+        let again = self
+            .changes
+            .iter()
+            .any(|c| matches!(c, Change::Queue { peer, seq } if peer == did && *seq <= last));
+        if again {
+            return Ok(());
+        }
         let pending = self.pending_after_changes(view, did, last)?;
+        // What was asked for in the very reply that is being settled is queued, but the view does
+        // not show it yet.
+        let asked_for = self
+            .changes
+            .iter()
+            .filter_map(|c| match c {
+                Change::Queue { peer, seq } if peer == did && *seq <= last => Some(seq.saturating_sub(1)),
+                _ => None,
+            })
+            .min();
         let retry_ms = self.config.retry_first_ms.saturating_mul(8).min(self.config.retry_max_ms);
         let Some(peer) = self.peers.get_mut(did) else { return Ok(()) };
-        // An entry queued meanwhile at an earlier position has moved the cursor back already.
         if peer.cursor <= last {
-            peer.cursor = last;
+            peer.cursor = asked_for.unwrap_or(last);
         }
         if pending {
             peer.revisit.get_or_insert(now.plus_millis(retry_ms));
-        } else if peer.revisit.is_none() && peer.record.settled_through < last {
+        } else if asked_for.is_none() && peer.revisit.is_none() && peer.record.settled_through < last {
             peer.record.settled_through = last;
         }
         Ok(())
@@ -374,12 +413,14 @@ impl Engine {
                 ItemKind::Attachment => files.push(item.hash),
                 ItemKind::Entry => {
                     let id = EntryId(item.hash);
-                    let known = match in_flight.get(&id) {
+                    let seq = match in_flight.get(&id) {
                         Some(seq) => Some(*seq),
-                        None => match view.find(&id)? {
-                            Some(seq) if view.delivery(did, seq)? == Some(Delivery::Pending) => Some(seq),
-                            _ => None,
-                        },
+                        None => view.find(&id)?,
+                    };
+                    // A late reply may bring the same receipt once more; only what waits is settled.
+                    let known = match seq {
+                        Some(seq) if view.delivery(did, seq)? == Some(Delivery::Pending) => Some(seq),
+                        _ => None,
                     };
                     entries.extend(known);
                 }

@@ -65,8 +65,8 @@ impl EngineConfig {
     /// The values a node starts with.
     pub fn standard() -> Self {
         Self {
-            batch_entries: 256,
-            batch_bytes: 1024 * 1024,
+            batch_entries: 512,
+            batch_bytes: 2 * 1024 * 1024,
             retry_first_ms: 250,
             retry_max_ms: 60_000,
             unreachable_alarm_ms: 3_600_000,

@@ -1,11 +1,14 @@
 //! Dialogues: opening, listing, reading, exporting.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use hiwar_dialogue::entry::{DialogueId, EntryId};
 use hiwar_dialogue::ledger::{DialogueRecord, Direction};
 use hiwar_dialogue::thread::thread;
@@ -14,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::entries::{Action, What, act, entry_json};
 use super::{ApiError, By};
+use crate::dossier::DossierError;
 use crate::node::Shared;
 
 /// Most entries on one page.
@@ -21,7 +25,8 @@ const PAGE_MAX: usize = 1000;
 
 fn record_json(record: &DialogueRecord) -> Value {
     let current = record.current();
-    let waiting: Vec<_> = current.map(|c| record.concerned(c).difference(&c.assents).cloned().collect()).unwrap_or_default();
+    let waiting: Vec<_> =
+        current.map(|c| record.concerned(c).difference(&c.assents).cloned().collect()).unwrap_or_default();
     let open_proposals: Vec<Value> = record
         .memberships
         .iter()
@@ -53,17 +58,24 @@ fn record_json(record: &DialogueRecord) -> Value {
 
 /// `GET /api/v1/dialogues`
 pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
-    let records: Vec<Value> = shared.writer.query(|engine, _| engine.dialogues().map(record_json).collect()).await?;
+    let records: Vec<Value> =
+        shared.writer.query(|engine, _| engine.dialogues().map(record_json).collect()).await?;
     Ok(Json(json!({ "dialogues": records })))
 }
 
 /// `POST /api/v1/dialogues`
-pub(super) async fn open(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
-    let mut value: Value = serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+pub(super) async fn open(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let mut value: Value =
+        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
     if let Some(object) = value.as_object_mut() {
         object.insert("action".into(), json!("open"));
     }
-    let action: Action = serde_json::from_value(value).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let action: Action =
+        serde_json::from_value(value).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
     if !matches!(action.what, What::Open { .. }) {
         return Err(ApiError::bad_request("the body must describe the dialogue to open"));
     }
@@ -81,7 +93,10 @@ async fn record(shared: &Arc<Shared>, id: DialogueId) -> Result<DialogueRecord, 
 }
 
 /// `GET /api/v1/dialogues/{id}`
-pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     Ok(Json(record_json(&record(&shared, dialogue_id(&id)?).await?)))
 }
 
@@ -106,7 +121,7 @@ pub(super) async fn entries(
     let id = dialogue_id(&id)?;
     let known = record(&shared, id).await?;
     let limit = page.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let (stored, known_by) = shared
+    let (stored, mut known_by) = shared
         .read(move |reader| {
             let stored = reader.dialogue_entries(&id, page.after, limit)?;
             let mut known_by: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
@@ -123,7 +138,8 @@ pub(super) async fn entries(
             Ok((stored, known_by))
         })
         .await?;
-    let signed = stored.iter().map(hiwar_dialogue::ledger::StoredEntry::signed).collect::<Result<Vec<_>, _>>()?;
+    let signed =
+        stored.iter().map(hiwar_dialogue::ledger::StoredEntry::signed).collect::<Result<Vec<_>, _>>()?;
     let last = stored.last().map_or(page.after, |e| e.seq);
     let full = stored.len() == limit;
     let mut items = Vec::with_capacity(stored.len());
@@ -140,4 +156,63 @@ pub(super) async fn entries(
         items.push(value);
     }
     Ok(Json(json!({ "dialogue": known.id, "entries": items, "next": full.then_some(last) })))
+}
+
+/// Bytes of a dossier sent at one time.
+const PART_BYTES: usize = 64 * 1024;
+
+/// Hands what is written to the body of an answer.
+struct PartWriter(tokio::sync::mpsc::Sender<std::io::Result<Bytes>>);
+
+impl std::io::Write for PartWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let gone = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes))).map_err(gone)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What goes into a dossier.
+#[derive(Debug, Deserialize)]
+pub(super) struct Exporting {
+    /// Whether to include the attached files.
+    #[serde(default)]
+    files: bool,
+}
+
+/// `GET /api/v1/dialogues/{id}/dossier`: written while it is sent, so that its size does not matter.
+pub(super) async fn dossier(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Query(exporting): Query<Exporting>,
+) -> Result<Response, ApiError> {
+    let id = dialogue_id(&id)?;
+    let gathered = crate::dossier::gather(&shared, id).await.map_err(|error| match error {
+        DossierError::Unknown(_) => ApiError::not_found(error),
+        other => ApiError::internal(other),
+    })?;
+    let (parts, body) = tokio::sync::mpsc::channel(8);
+    let node_key = shared.keys().node;
+    tokio::task::spawn_blocking(move || {
+        let mut out = std::io::BufWriter::with_capacity(PART_BYTES, PartWriter(parts.clone()));
+        let files: Vec<_> = if exporting.files { gathered.files().collect() } else { Vec::new() };
+        let written = hiwar_dossier::write_sealed(&gathered.contents, files, &*node_key, &mut out);
+        let finished =
+            written.map_err(|e| e.to_string()).and_then(|_| out.flush().map_err(|e| e.to_string()));
+        if let Err(error) = finished {
+            tracing::warn!(%error, "a dossier could not be written");
+            // Breaks the answer off, so that the asker does not take a part for the whole.
+            drop(parts.blocking_send(Err(std::io::Error::other(error))));
+        }
+    });
+    let stream =
+        futures_util::stream::unfold(body, async |mut body| body.recv().await.map(|part| (part, body)));
+    let body = Body::from_stream(stream);
+    let name = format!("attachment; filename=\"{}.dossier\"", id.0.short());
+    Ok(([(header::CONTENT_TYPE, "application/x-tar".to_owned()), (header::CONTENT_DISPOSITION, name)], body)
+        .into_response())
 }

@@ -21,13 +21,13 @@ use crate::node::Shared;
 use crate::writer::{Carried, Made};
 
 /// Most lines in one bulk request.
-pub const BULK_LINES_MAX: usize = 512;
+pub(super) const BULK_LINES_MAX: usize = 512;
 /// Longest wait for receipts.
 const WAIT_MS_MAX: u64 = 60_000;
 
 /// What a desk wants done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Action {
+pub(super) struct Action {
     /// The desk that acts; the token's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desk: Option<String>,
@@ -39,7 +39,7 @@ pub struct Action {
 /// What is to be done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "kebab-case")]
-pub enum What {
+pub(super) enum What {
     /// Open a dialogue.
     Open {
         /// What it is about, by language.
@@ -127,12 +127,16 @@ impl From<What> for Command {
     fn from(what: What) -> Self {
         match what {
             What::Open { title, with, arrangement, cap } => Self::Open { title, with, arrangement, cap },
-            What::Say { dialogue, marking, words, attachments } => Self::Say { dialogue, marking, words, attachments },
+            What::Say { dialogue, marking, words, attachments } => {
+                Self::Say { dialogue, marking, words, attachments }
+            }
             What::Correct { of, words } => Self::Correct { of, words },
             What::Withdraw { of, words } => Self::Withdraw { of, words },
             What::Dispute { of, words } => Self::Dispute { of, words },
             What::Ack { of, words } => Self::Acknowledge { of, words },
-            What::Members { dialogue, parties, cap, title } => Self::ChangeMembership { dialogue, parties, cap, title },
+            What::Members { dialogue, parties, cap, title } => {
+                Self::ChangeMembership { dialogue, parties, cap, title }
+            }
             What::Assent { of } => Self::Assent { of },
             What::Refuse { of, words } => Self::Refuse { of, words },
         }
@@ -174,7 +178,8 @@ pub(super) async fn one(
     caller: By,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let action: Action = serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let action: Action =
+        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
     let entry = act(&shared, &caller, action).await?;
     let mut answer = made(&entry);
     if let (Some(wait_ms), Some(object)) = (waiting.wait_ms, answer.as_object_mut()) {
@@ -200,27 +205,39 @@ async fn all_receipted(shared: &Arc<Shared>, seq: u64) -> Result<(), ApiError> {
 
 /// `POST /api/v1/entries/bulk`: one action a line, carried out in order up to the first that is
 /// refused, made durable together.
-pub(super) async fn bulk(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn bulk(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
     let mut drafts = Vec::new();
     for (index, line) in body.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
         if drafts.len() >= BULK_LINES_MAX {
-            return Err(ApiError::bad_request(format!("more than {BULK_LINES_MAX} lines; send the rest in another request")));
+            return Err(ApiError::bad_request(format!(
+                "more than {BULK_LINES_MAX} lines; send the rest in another request"
+            )));
         }
-        let action: Action =
-            serde_json::from_slice(line).map_err(|e| ApiError::bad_request(format!("line {}: {e}", index + 1)))?;
+        let action: Action = serde_json::from_slice(line)
+            .map_err(|e| ApiError::bad_request(format!("line {}: {e}", index + 1)))?;
         drafts.push(draft(&shared, &caller, action)?);
     }
     let Carried { made: entries, refused } = shared.writer.commands(drafts).await?;
     let line = entries.len() + 1;
     let mut answer = json!({ "made": entries.iter().map(made).collect::<Vec<_>>() });
     if let (Some(error), Some(object)) = (refused, answer.as_object_mut()) {
-        object.insert("refused".into(), json!({ "line": line, "code": error.code(), "detail": error.to_string() }));
+        object.insert(
+            "refused".into(),
+            json!({ "line": line, "code": error.code(), "detail": error.to_string() }),
+        );
     }
     Ok(Json(answer))
 }
 
 /// `GET /api/v1/entries/{id}`: the entry, its leaf, and what became of it at every peer.
-pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     use hiwar_dialogue::ledger::View as _;
     let id = EntryId(id.parse().map_err(ApiError::bad_request)?);
     let found = shared
@@ -244,7 +261,8 @@ pub(super) async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<Strin
     };
     let mut value = entry_json(&stored)?;
     if let Some(object) = value.as_object_mut() {
-        let deliveries: Vec<Value> = deliveries.into_iter().map(|(peer, d)| json!({ "peer": peer, "delivery": d })).collect();
+        let deliveries: Vec<Value> =
+            deliveries.into_iter().map(|(peer, d)| json!({ "peer": peer, "delivery": d })).collect();
         object.insert("deliveries".into(), json!(deliveries));
         object.insert("receipts".into(), json!(receipts));
     }

@@ -18,7 +18,10 @@ use crate::node::Shared;
 /// answers its digest when it is durable and logged.
 pub(super) async fn store(State(shared): State<Arc<Shared>>, body: Body) -> Result<Json<Value>, ApiError> {
     let folder = shared.folder.clone();
-    let mut upload = tokio::task::spawn_blocking(move || folder.begin()).await.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
+    let mut upload = tokio::task::spawn_blocking(move || folder.begin())
+        .await
+        .map_err(ApiError::internal)?
+        .map_err(ApiError::internal)?;
     let mut stream = body.into_data_stream();
     while let Some(part) = stream.next().await {
         let part = part.map_err(|e| ApiError::bad_request(format!("the upload broke off: {e}")))?;
@@ -36,12 +39,15 @@ pub(super) async fn store(State(shared): State<Arc<Shared>>, body: Body) -> Resu
 }
 
 /// `GET /api/v1/attachments/{sha256}`
-pub(super) async fn load(State(shared): State<Arc<Shared>>, Path(sha256): Path<String>) -> Result<Response, ApiError> {
+pub(super) async fn load(
+    State(shared): State<Arc<Shared>>,
+    Path(sha256): Path<String>,
+) -> Result<Response, ApiError> {
     let sha256: Hash = sha256.parse().map_err(ApiError::bad_request)?;
     let path = shared.folder.path_of(&sha256);
-    let file = tokio::fs::File::open(&path)
-        .await
-        .map_err(|_| ApiError::not_found(format!("the file {sha256} is not on this node, or not complete yet")))?;
+    let file = tokio::fs::File::open(&path).await.map_err(|_| {
+        ApiError::not_found(format!("the file {sha256} is not on this node, or not complete yet"))
+    })?;
     let size = file.metadata().await.map_err(ApiError::internal)?.len();
     let stream = tokio_util::io::ReaderStream::with_capacity(file, 64 * 1024);
     let headers = [

@@ -97,8 +97,12 @@ impl From<WriterError> for ApiError {
             WriterError::Engine(EngineError::Halted(reason)) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "halted", reason)
             }
-            WriterError::Engine(error @ EngineError::Peer { .. }) => Self::new(StatusCode::CONFLICT, "peer", error),
-            WriterError::Engine(error @ EngineError::Identity(_)) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "identity", error),
+            WriterError::Engine(error @ EngineError::Peer { .. }) => {
+                Self::new(StatusCode::CONFLICT, "peer", error)
+            }
+            WriterError::Engine(error @ EngineError::Identity(_)) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "identity", error)
+            }
             WriterError::Engine(error) => Self::internal(error),
         }
     }

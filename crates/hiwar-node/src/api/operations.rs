@@ -28,8 +28,15 @@ pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
     let (checkpoint, halted, dialogues, peers) = shared
         .writer
         .query(|engine, _| {
-            let checkpoint = engine.checkpoint().map(|c| json!({ "origin": c.origin(), "size": c.size(), "root": c.root() }));
-            (checkpoint.ok(), engine.halted().map(ToOwned::to_owned), engine.dialogues().count(), engine.peers().count())
+            let checkpoint = engine
+                .checkpoint()
+                .map(|c| json!({ "origin": c.origin(), "size": c.size(), "root": c.root() }));
+            (
+                checkpoint.ok(),
+                engine.halted().map(ToOwned::to_owned),
+                engine.dialogues().count(),
+                engine.peers().count(),
+            )
         })
         .await?;
     let identity = shared.identity();
@@ -57,10 +64,14 @@ pub(super) struct AlarmPage {
 }
 
 /// `GET /api/v1/alarms`
-pub(super) async fn alarms(State(shared): State<Arc<Shared>>, Query(page): Query<AlarmPage>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn alarms(
+    State(shared): State<Arc<Shared>>,
+    Query(page): Query<AlarmPage>,
+) -> Result<Json<Value>, ApiError> {
     let limit = page.limit.unwrap_or(100).clamp(1, 1000);
     let alarms = shared.read(move |reader| reader.alarms(page.after, limit)).await?;
-    let alarms: Vec<Value> = alarms.into_iter().map(|(number, alarm)| json!({ "number": number, "alarm": alarm })).collect();
+    let alarms: Vec<Value> =
+        alarms.into_iter().map(|(number, alarm)| json!({ "number": number, "alarm": alarm })).collect();
     Ok(Json(json!({ "alarms": alarms })))
 }
 
@@ -105,7 +116,11 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
 }
 
 /// `POST /api/v1/desks/{desk}/tokens`
-pub(super) async fn new_token(State(shared): State<Arc<Shared>>, caller: By, Path(desk): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn new_token(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    Path(desk): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
     if !shared.desks.names().contains(&desk) {
         return Err(ApiError::not_found(format!("there is no desk {desk:?}; name it in hiwar.toml first")));
@@ -115,7 +130,11 @@ pub(super) async fn new_token(State(shared): State<Arc<Shared>>, caller: By, Pat
 }
 
 /// `DELETE /api/v1/desks/{desk}/tokens`
-pub(super) async fn revoke_tokens(State(shared): State<Arc<Shared>>, caller: By, Path(desk): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn revoke_tokens(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    Path(desk): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
     let gone = shared.desks.revoke_tokens(&desk).map_err(ApiError::internal)?;
     Ok(Json(json!({ "desk": desk, "revoked": gone })))
@@ -130,7 +149,11 @@ struct Rotating {
 }
 
 /// `POST /api/v1/keys/rotate`
-pub(super) async fn rotate(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn rotate(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
     let asked: Rotating = if body.is_empty() {
         Rotating::default()
@@ -151,9 +174,14 @@ struct BackingUp {
 }
 
 /// `POST /api/v1/backup`: copies the running node's store and files to a new folder on its machine.
-pub(super) async fn backup(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn backup(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
-    let asked: BackingUp = serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let asked: BackingUp =
+        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
     let report = crate::backup::take(&shared, asked.to).await.map_err(ApiError::internal)?;
     Ok(Json(report))
 }

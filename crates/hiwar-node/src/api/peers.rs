@@ -60,9 +60,14 @@ struct Adding {
 }
 
 /// `POST /api/v1/peers`
-pub(super) async fn add(State(shared): State<Arc<Shared>>, caller: By, body: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn add(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
-    let adding: Adding = serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let adding: Adding =
+        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
     let invitation = Invitation::parse(adding.invitation.to_string().as_bytes())
         .map_err(|e| ApiError::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "bad-invitation", e))?;
     let identity = invitation.identity().clone();
@@ -83,7 +88,11 @@ fn did(text: &str) -> Result<Did, ApiError> {
 }
 
 /// `POST /api/v1/peers/{did}/retire`
-pub(super) async fn retire(State(shared): State<Arc<Shared>>, caller: By, Path(peer): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn retire(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    Path(peer): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
     let peer = did(&peer)?;
     shared.writer.retire_peer(peer.clone()).await?;
@@ -91,7 +100,11 @@ pub(super) async fn retire(State(shared): State<Arc<Shared>>, caller: By, Path(p
 }
 
 /// `POST /api/v1/peers/{did}/trust`: after an alarm, trust the peer's log again.
-pub(super) async fn trust(State(shared): State<Arc<Shared>>, caller: By, Path(peer): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn trust(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    Path(peer): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
     let peer = did(&peer)?;
     shared.writer.trust_again(peer.clone()).await?;

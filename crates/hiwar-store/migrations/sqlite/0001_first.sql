@@ -6,11 +6,16 @@ CREATE TABLE participant (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)
 CREATE TABLE dialogue    (number INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE) STRICT;
 CREATE TABLE key         (number INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE) STRICT;
 
--- Entries in order of arrival. `via` is empty for what was made here, `receipt` for what this node
+-- Entries in order of arrival. `mark` finds an entry by its identifier through an index a third the
+-- size of one over whole identifiers: it is the first eight bytes of `id` as a signed integer, most
+-- significant byte first, or, where another entry has that mark, the next higher one that is free
+-- (after the highest comes the lowest). Entries are never removed, so a search goes from the first
+-- eight bytes upwards until it meets the identifier or a mark that nobody has. `via` is empty for what was made here, `receipt` for what this node
 -- has not receipted. The large columns come last, so that the others are read without them.
 CREATE TABLE entry (
     seq       INTEGER PRIMARY KEY,
-    id        BLOB    NOT NULL UNIQUE,
+    id        BLOB    NOT NULL,
+    mark      INTEGER NOT NULL UNIQUE,
     dialogue  INTEGER NOT NULL REFERENCES dialogue,
     log       INTEGER NOT NULL,
     leaf      INTEGER NOT NULL,

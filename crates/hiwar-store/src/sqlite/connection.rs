@@ -82,7 +82,7 @@ fn open(path: &Path, flags: OpenFlags, cache_kib: i32) -> Result<Connection, Sto
         connection.pragma_update(None, "cache_size", -cache_kib)?;
         connection.pragma_update(None, "temp_store", "MEMORY")
     };
-    set().map_err(store_error)?;
+    set().map_err(|error| not_ours_or(error, path))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }

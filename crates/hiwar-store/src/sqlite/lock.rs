@@ -12,13 +12,13 @@ const LOCK_FILE: &str = "lock";
 
 /// Holds a folder until it is dropped.
 #[derive(Debug)]
-pub(super) struct FolderLock {
+pub(crate) struct FolderLock {
     _file: File,
 }
 
 impl FolderLock {
     /// Takes the folder.
-    pub(super) fn take(dir: &Path) -> Result<Self, StorageError> {
+    pub(crate) fn take(dir: &Path) -> Result<Self, StorageError> {
         let path = dir.join(LOCK_FILE);
         let mut file = OpenOptions::new()
             .read(true)

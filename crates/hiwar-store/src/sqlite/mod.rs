@@ -5,12 +5,15 @@
 //! * `migrate` — the schema and its versions;
 //! * `names` — long names and the numbers that stand for them;
 //! * `read`, `write` — one function per question and per change;
-//! * `store` — the writer; `reader` — what the local interface asks beside it.
+//! * `store` — the writer; `reader`, `queries` — what the local interface asks beside it;
+//! * `check` — a node's log and store held against each other.
 
+mod check;
 mod connection;
 mod lock;
 mod migrate;
 mod names;
+mod queries;
 mod read;
 mod reader;
 mod store;
@@ -19,6 +22,9 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use check::CheckReport;
 pub use connection::DATABASE_FILE;
+pub(crate) use lock::FolderLock;
+pub use queries::{Counts, ReceiptTime, WantedAttachment};
 pub use reader::SqliteReader;
 pub use store::SqliteStore;

@@ -12,7 +12,7 @@ use hiwar_trust::hash::Hash;
 use hiwar_trust::key::{KeyId, Signature};
 use hiwar_trust::receipt::{ItemKind, ReceiptItem, SignedReceipt};
 use hiwar_trust::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Params, Row, Rows};
+use rusqlite::{Connection, OptionalExtension as _, Params, Row, Rows, Transaction};
 use serde::de::DeserializeOwned;
 
 use super::connection::{from_integer, store_error, to_integer};
@@ -62,6 +62,15 @@ impl Database {
         self.dids.forget();
         self.dialogues.forget();
         self.keys.forget();
+    }
+
+    /// Holds on to the state committed now: until the transaction is dropped, every question is
+    /// answered from it.
+    pub(super) fn snapshot_of_now(&self) -> Result<Transaction<'_>, rusqlite::Error> {
+        let transaction = self.connection.unchecked_transaction()?;
+        // A transaction holds on to the state that its first question meets.
+        transaction.query_row("SELECT count(*) FROM migration", [], |_| Ok(()))?;
+        Ok(transaction)
     }
 
     /// Runs a query and gives each row to `take` until that returns false.
@@ -127,7 +136,22 @@ impl Database {
     }
 
     pub(super) fn find(&self, id: &EntryId) -> Result<Option<Seq>, StoreError> {
-        self.first("SELECT seq FROM entry WHERE id = ?1", [&id.0.0[..]], |row| from_integer(column(row, 0)?))
+        self.seek(id).map(Result::ok)
+    }
+
+    /// The position of an entry, or else the mark that it would get (see the schema).
+    pub(super) fn seek(&self, id: &EntryId) -> Result<Result<Seq, i64>, StoreError> {
+        let mut mark = first_mark(id);
+        loop {
+            let found = self.first("SELECT seq, id FROM entry WHERE mark = ?1", [mark], |row| {
+                Ok((from_integer(column(row, 0)?)?, hash(row, 1)?))
+            })?;
+            match found {
+                None => return Ok(Err(mark)),
+                Some((seq, found)) if found == id.0 => return Ok(Ok(seq)),
+                Some(_) => mark = mark.wrapping_add(1),
+            }
+        }
     }
 
     pub(super) fn entry(&self, seq: Seq) -> Result<Option<StoredEntry>, StoreError> {
@@ -262,6 +286,11 @@ impl Database {
         })?;
         Ok(snapshot)
     }
+}
+
+/// The mark that an entry gets when it is free.
+pub(super) fn first_mark(id: &EntryId) -> i64 {
+    id.0.0.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes))
 }
 
 /// One column, as a type of its own.

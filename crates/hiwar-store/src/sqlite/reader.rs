@@ -1,11 +1,18 @@
 //! Reading beside the writer: what the local interface and the tools ask.
 
 use std::path::Path;
+use std::time::Duration;
 
-use super::connection::{database_path, open_reader};
+use rusqlite::Connection;
+use rusqlite::backup::Backup;
+
+use super::connection::{database_path, open_reader, store_error};
 use super::migrate::{MIGRATIONS, require_current};
 use super::read::Database;
 use crate::error::StorageError;
+
+/// Pages copied in one step.
+const COPY_PAGES: i32 = 4096;
 
 /// Reads a node's ledger while the node may be writing to it. Each question sees what was
 /// committed when it was asked.
@@ -23,5 +30,21 @@ impl SqliteReader {
         let connection = open_reader(&path)?;
         require_current(&connection, &path, MIGRATIONS)?;
         Ok(Self { database: Database::new(connection) })
+    }
+
+    /// Copies the database, as it is now, to a new file that needs no other beside it.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), StorageError> {
+        let copy = || {
+            let mut target = Connection::open(path)?;
+            // With a transaction open here, the copy is of one state however much is written
+            // meanwhile; without one, every commit would make it begin again.
+            let _snapshot = self.database.snapshot_of_now()?;
+            let backup = Backup::new(&self.database.connection, &mut target)?;
+            backup.run_to_completion(COPY_PAGES, Duration::ZERO, None)?;
+            drop(backup);
+            target.pragma_update(None, "journal_mode", "DELETE")?;
+            target.close().map_err(|(_, error)| error)
+        };
+        copy().map_err(|error| StorageError::Store(store_error(error)))
     }
 }

@@ -1,7 +1,7 @@
 //! The writer: one transaction at a time, opened by the first change.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hiwar_dialogue::entry::EntryId;
 use hiwar_dialogue::ledger::{
@@ -33,6 +33,7 @@ enum Transaction {
 pub struct SqliteStore {
     database: Database,
     transaction: Transaction,
+    dir: PathBuf,
     _lock: FolderLock,
 }
 
@@ -49,7 +50,23 @@ impl SqliteStore {
         let path = database_path(dir);
         let mut connection = open_writer(&path)?;
         migrate(&mut connection, &path, MIGRATIONS)?;
-        Ok(Self { database: Database::new(connection), transaction: Transaction::None, _lock: lock })
+        Ok(Self {
+            database: Database::new(connection),
+            transaction: Transaction::None,
+            dir: dir.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Lets the database grow to so many pages only, in place of a full disk.
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        self.database.connection.pragma_update(None, "max_page_count", pages).map_err(store_error)
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {

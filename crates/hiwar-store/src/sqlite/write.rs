@@ -9,13 +9,13 @@ use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::receipt::{ItemKind, ReceiptItem, SignedReceipt};
 use hiwar_trust::tiles::encode_tile;
-use rusqlite::{Params, params};
+use rusqlite::{Params, ffi, params};
 use serde::Serialize;
 
 use super::connection::{store_error, to_integer};
 use super::read::{
     Database, EXPIRED, ISSUED, ITEM_ATTACHMENT, ITEM_BYTES, ITEM_ENTRY, RECEIPTED, RECEIVED, RECORD_VERSION,
-    REFUSED, THIS_NODE,
+    REFUSED, THIS_NODE, first_mark,
 };
 
 impl Database {
@@ -54,31 +54,47 @@ impl Database {
         let dialogue = self.dialogues.number(&self.connection, &entry.dialogue)?;
         let key = self.keys.number(&self.connection, &entry.key)?;
         let via = entry.via.as_ref().map(|did| self.dids.number(&self.connection, did)).transpose()?;
-        self.run(
-            "INSERT INTO entry (seq, id, dialogue, log, leaf, received, via, receipt, key, signature, content) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            params![
-                to_integer(entry.seq)?,
+        let seq = to_integer(entry.seq)?;
+        let leaf = to_integer(entry.leaf)?;
+        let receipt = entry.receipt.map(to_integer).transpose()?;
+        let sql = "INSERT INTO entry \
+                   (seq, id, mark, dialogue, log, leaf, received, via, receipt, key, signature, content) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+        let insert = |mark: i64| {
+            self.connection.prepare_cached(sql)?.execute(params![
+                seq,
                 &entry.id.0.0[..],
+                mark,
                 dialogue,
                 entry.log,
-                to_integer(entry.leaf)?,
+                leaf,
                 entry.received.as_millis(),
                 via,
-                entry.receipt.map(to_integer).transpose()?,
+                receipt,
                 key,
                 &entry.signature.as_bytes()[..],
                 &entry.content[..],
-            ],
-        )
-        .map_err(|error| match error {
-            StoreError::Failed(reason) => StoreError::Failed(format!(
+            ])
+        };
+        let refused = |reason: String| {
+            StoreError::Failed(format!(
                 "entry {} cannot be kept at position {}: {reason}",
                 entry.id, entry.seq
-            )),
+            ))
+        };
+        // Nearly always the first mark is free, so it is tried before it is looked for.
+        let inserted = match insert(first_mark(&entry.id)) {
+            Err(error) if is_taken(&error) => match self.seek(&entry.id)? {
+                Ok(held) => return Err(refused(format!("it is held at position {held}"))),
+                Err(mark) => insert(mark),
+            },
             other => other,
-        })?;
-        Ok(())
+        };
+        match inserted.map_err(store_error) {
+            Ok(_) => Ok(()),
+            Err(StoreError::Failed(reason)) => Err(refused(reason)),
+            Err(other) => Err(other),
+        }
     }
 
     fn set_entry_receipt(&self, seq: Seq, receipt: u64) -> Result<(), StoreError> {
@@ -194,6 +210,11 @@ impl Database {
                    ON CONFLICT DO NOTHING";
         self.run(sql, (&sha256.0[..], peer, to_integer(receipt)?)).map(drop)
     }
+}
+
+/// Whether an index refused a row because another has its key.
+fn is_taken(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 
 fn json(record: &impl Serialize) -> Result<String, StoreError> {

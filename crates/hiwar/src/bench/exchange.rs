@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::machine::Machine;
-use super::pair::{NodeProcess, introduce, wait};
-use crate::api_client::{Format, block_on};
 use crate::commands::{list, print, print_json, table};
+use hiwar::api_client::{Format, block_on};
+use hiwar::node_process::{NodeProcess, introduce, wait};
 
 /// Lines in one bulk request.
 const BULK: usize = 256;
@@ -81,8 +81,9 @@ impl Exchange {
     }
 
     async fn measure(&self, machine: Machine, dir: PathBuf) -> anyhow::Result<Report> {
-        let mut a = NodeProcess::make(&dir.join("a"), "sender").await?;
-        let mut b = NodeProcess::make(&dir.join("b"), "receiver").await?;
+        let program = std::env::current_exe()?;
+        let mut a = NodeProcess::make(&program, &dir.join("a"), "sender").await?;
+        let mut b = NodeProcess::make(&program, &dir.join("b"), "receiver").await?;
         let dialogue = introduce(&a, &b).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let rss_idle_mb = a.rss_mib().max(b.rss_mib());
@@ -197,7 +198,10 @@ async fn throughput(node: &NodeProcess, dialogue: &str, entries: u64) -> anyhow:
         if first == 0.0 && receipted >= 100_000.min(entries) {
             first = receipted as f64 / start.elapsed().as_secs_f64();
         }
-        ensure!(start.elapsed() < Duration::from_secs(1800), "the throughput run took more than half an hour");
+        ensure!(
+            start.elapsed() < Duration::from_secs(1800),
+            "the throughput run took more than half an hour"
+        );
     }
     Ok((first, start.elapsed()))
 }
@@ -235,21 +239,78 @@ fn show(r: &Report) -> String {
     let row = |name: &str, value: String, note: &str| vec![name.to_owned(), value, note.to_owned()];
     let m = &r.machine;
     let rows = vec![
-        row("machine", format!("{} × {}", m.cores, m.cpu), &format!("{} MiB, Linux {}", m.memory_mib, m.kernel)),
-        row("Ed25519 sign / verify", format!("{:.0} / {:.0} per s", m.signs_per_second, m.verifies_per_second), "one core, 600 bytes"),
+        row(
+            "machine",
+            format!("{} × {}", m.cores, m.cpu),
+            &format!("{} MiB, Linux {}", m.memory_mib, m.kernel),
+        ),
+        row(
+            "Ed25519 sign / verify",
+            format!("{:.0} / {:.0} per s", m.signs_per_second, m.verifies_per_second),
+            "one core, 600 bytes",
+        ),
         row("fdatasync of 4 KiB", format!("{:.0} µs", m.fsync_us_p50), "median"),
-        row("SQLite commits", format!("{:.0} per s", m.sqlite_commits_per_second), "one row each, WAL, synchronous=FULL"),
-        row("signature limit", format!("{:.0} per s", r.signature_limit_per_second), "all cores, one sign and one verify per exchange, nothing else"),
+        row(
+            "SQLite commits",
+            format!("{:.0} per s", m.sqlite_commits_per_second),
+            "one row each, WAL, synchronous=FULL",
+        ),
+        row(
+            "signature limit",
+            format!("{:.0} per s", r.signature_limit_per_second),
+            "all cores, one sign and one verify per exchange, nothing else",
+        ),
         row("", String::new(), ""),
-        row("exchanges", format!("{:.0} per s", r.exchanges_per_second), &format!("{} entries of {} bytes, until the last receipt is stored", r.entries, r.entry_bytes)),
+        row(
+            "exchanges",
+            format!("{:.0} per s", r.exchanges_per_second),
+            &format!("{} entries of {} bytes, until the last receipt is stored", r.entries, r.entry_bytes),
+        ),
         row("  first 100,000", format!("{:.0} per s", r.exchanges_per_second_first_100k), ""),
-        row("  of the signature limit", format!("{:.1} %", r.signature_limit_ratio * 100.0), &format!("{:.1} % of the limit with one receipt signature per exchange", r.unbatched_signature_limit_ratio * 100.0)),
-        row("  processor time", format!("{:.0} + {:.0} µs", r.cpu_us_per_exchange_sender, r.cpu_us_per_exchange_receiver), "sender + receiver, per exchange"),
-        row("  X-Road field report", format!("{:.0} per s", r.xroad_field_report_per_second), &format!("32-core servers, X-Road issue 1321, not run here; ratio {:.0}", r.exchanges_per_second / r.xroad_field_report_per_second)),
-        row("latency p50 / p99 / max", format!("{:.1} / {:.1} / {:.1} ms", r.p50_ms, r.p99_ms, r.max_ms), &format!("at {} per s, from due until the receipt is stored", r.latency_rate_per_second)),
-        row("memory idle / after", format!("{:.0} / {:.0} MiB", r.rss_idle_mb, r.rss_mb), "resident, the larger node"),
-        row("start to ready", format!("{:.0} ms", r.start_to_ready_ms), &format!("log of {} entries", r.entries)),
-        row("resync", format!("{:.0} ms", r.resync_ms), &format!("{} missing of {}; {} entries were sent", r.resync_missing, r.entries, r.resync_entries_sent)),
+        row(
+            "  of the signature limit",
+            format!("{:.1} %", r.signature_limit_ratio * 100.0),
+            &format!(
+                "{:.1} % of the limit with one receipt signature per exchange",
+                r.unbatched_signature_limit_ratio * 100.0
+            ),
+        ),
+        row(
+            "  processor time",
+            format!("{:.0} + {:.0} µs", r.cpu_us_per_exchange_sender, r.cpu_us_per_exchange_receiver),
+            "sender + receiver, per exchange",
+        ),
+        row(
+            "  X-Road field report",
+            format!("{:.0} per s", r.xroad_field_report_per_second),
+            &format!(
+                "32-core servers, X-Road issue 1321, not run here; ratio {:.0}",
+                r.exchanges_per_second / r.xroad_field_report_per_second
+            ),
+        ),
+        row(
+            "latency p50 / p99 / max",
+            format!("{:.1} / {:.1} / {:.1} ms", r.p50_ms, r.p99_ms, r.max_ms),
+            &format!("at {} per s, from due until the receipt is stored", r.latency_rate_per_second),
+        ),
+        row(
+            "memory idle / after",
+            format!("{:.0} / {:.0} MiB", r.rss_idle_mb, r.rss_mb),
+            "resident, the larger node",
+        ),
+        row(
+            "start to ready",
+            format!("{:.0} ms", r.start_to_ready_ms),
+            &format!("log of {} entries", r.entries),
+        ),
+        row(
+            "resync",
+            format!("{:.0} ms", r.resync_ms),
+            &format!(
+                "{} missing of {}; {} entries were sent",
+                r.resync_missing, r.entries, r.resync_entries_sent
+            ),
+        ),
     ];
     table(&rows)
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod exchange;
 mod machine;
-mod pair;
 
 use std::process::ExitCode;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::print_json;
-use crate::api_client::{ApiClient, NodeArgs, block_on};
+use hiwar::api_client::{ApiClient, NodeArgs, block_on};
 
 /// Backups
 #[derive(Debug, clap::Subcommand)]

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use super::{list, print, print_json, table, text};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on, complete};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on, complete};
 
 /// What an entry says.
 #[derive(Clone, Debug, clap::Args)]
@@ -28,15 +28,17 @@ impl WordsArgs {
     fn read(&self) -> anyhow::Result<Value> {
         let mut texts = BTreeMap::new();
         for given in &self.texts {
-            let (language, text) =
-                given.split_once('=').with_context(|| format!("--text {given:?}: write LANGUAGE=TEXT, such as en=\"…\""))?;
+            let (language, text) = given
+                .split_once('=')
+                .with_context(|| format!("--text {given:?}: write LANGUAGE=TEXT, such as en=\"…\""))?;
             texts.insert(language.to_owned(), text.to_owned());
         }
         for given in &self.text_files {
-            let (language, file) = given
-                .split_once('=')
-                .with_context(|| format!("--text-file {given:?}: write LANGUAGE=FILE, such as en=note.txt"))?;
-            let text = std::fs::read_to_string(file).with_context(|| format!("{file} cannot be read as UTF-8 text"))?;
+            let (language, file) = given.split_once('=').with_context(|| {
+                format!("--text-file {given:?}: write LANGUAGE=FILE, such as en=note.txt")
+            })?;
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("{file} cannot be read as UTF-8 text"))?;
             texts.insert(language.to_owned(), text.trim_end().to_owned());
         }
         let mut words = json!({ "texts": texts });
@@ -200,7 +202,8 @@ impl DialogueCommand {
             Self::Say { dialogue, words, marking, node } => {
                 let client = ApiClient::of(&node)?;
                 let dialogue = dialogue_id(&client, &dialogue).await?;
-                act(&client, &node, "say", json!({ "dialogue": dialogue, "marking": marking }), words.read()?).await
+                act(&client, &node, "say", json!({ "dialogue": dialogue, "marking": marking }), words.read()?)
+                    .await
             }
             Self::Attach { dialogue, files, media_type, words, marking, node } => {
                 let client = ApiClient::of(&node)?;
@@ -216,7 +219,14 @@ impl DialogueCommand {
             Self::Members { dialogue, parties, cap, node } => {
                 let client = ApiClient::of(&node)?;
                 let dialogue = dialogue_id(&client, &dialogue).await?;
-                act(&client, &node, "members", json!({ "dialogue": dialogue, "parties": parties, "cap": cap }), json!({})).await
+                act(
+                    &client,
+                    &node,
+                    "members",
+                    json!({ "dialogue": dialogue, "parties": parties, "cap": cap }),
+                    json!({}),
+                )
+                .await
             }
             Self::Assent { of, node } => about(&node, "assent", &of, json!({})).await,
             Self::Refuse { of, words, node } => about(&node, "refuse", &of, words.read()?).await,
@@ -228,7 +238,13 @@ fn told(made: &Value, member: &str, format: Format) -> anyhow::Result<()> {
     if format == Format::Json { print_json(made) } else { print(text(made, &format!("/{member}"))) }
 }
 
-async fn act(client: &ApiClient, node: &NodeArgs, action: &str, what: Value, words: Value) -> anyhow::Result<()> {
+async fn act(
+    client: &ApiClient,
+    node: &NodeArgs,
+    action: &str,
+    what: Value,
+    words: Value,
+) -> anyhow::Result<()> {
     let mut body = json!({ "action": action, "desk": node.desk });
     for part in [what, words] {
         if let (Some(body), Value::Object(part)) = (body.as_object_mut(), part) {
@@ -248,7 +264,10 @@ async fn about(node: &NodeArgs, action: &str, entry: &str, words: Value) -> anyh
 async fn upload(client: &ApiClient, files: &[PathBuf], media_type: &str) -> anyhow::Result<Vec<Value>> {
     let mut attachments = Vec::with_capacity(files.len());
     for file in files {
-        let name = file.file_name().and_then(|n| n.to_str()).with_context(|| format!("{} has no file name", file.display()))?;
+        let name = file
+            .file_name()
+            .and_then(|n| n.to_str())
+            .with_context(|| format!("{} has no file name", file.display()))?;
         let stored = client.upload(file).await.with_context(|| file.display().to_string())?;
         attachments.push(json!({ "name": name, "mediaType": media_type, "size": stored["size"], "sha256": stored["sha256"] }));
     }
@@ -285,7 +304,8 @@ async fn entry_id(client: &ApiClient, prefix: &str) -> anyhow::Result<String> {
     complete(prefix, &ids, "entry")
 }
 
-async fn all_entries(client: &ApiClient, dialogue: &str) -> anyhow::Result<Vec<Value>> {
+/// All entries of a dialogue, in the order in which the node took them.
+pub(crate) async fn all_entries(client: &ApiClient, dialogue: &str) -> anyhow::Result<Vec<Value>> {
     let mut entries = Vec::new();
     let mut after = 0;
     loop {
@@ -304,7 +324,8 @@ async fn list_all(node: &NodeArgs) -> anyhow::Result<()> {
     if node.format == Format::Json {
         return print_json(&json!({ "dialogues": dialogues }));
     }
-    let mut rows = vec![["DIALOGUE", "STATE", "ENTRIES", "CAP", "PARTIES", "TITLE"].map(ToOwned::to_owned).to_vec()];
+    let mut rows =
+        vec![["DIALOGUE", "STATE", "ENTRIES", "CAP", "PARTIES", "TITLE"].map(ToOwned::to_owned).to_vec()];
     for dialogue in &dialogues {
         let state = if dialogue["open"] == json!(true) { "open" } else { "awaiting assent" };
         let title = dialogue["title"].as_object().and_then(|t| t.get("en").or_else(|| t.values().next()));
@@ -365,7 +386,10 @@ fn render_entry(item: &Value, language: &str) -> String {
     if !of.is_empty() {
         lines.push(format!("    about {}", short(of)));
     }
-    let texts = item.pointer("/entry/data/texts").or_else(|| item.pointer("/entry/data/title")).and_then(Value::as_object);
+    let texts = item
+        .pointer("/entry/data/texts")
+        .or_else(|| item.pointer("/entry/data/title"))
+        .and_then(Value::as_object);
     if let Some(texts) = texts {
         let chosen = texts.get_key_value(language).or_else(|| texts.iter().next());
         if let Some((tag, words)) = chosen {
@@ -379,7 +403,12 @@ fn render_entry(item: &Value, language: &str) -> String {
         }
     }
     for file in list(item, "/entry/attachments") {
-        lines.push(format!("    file {} ({} bytes, sha256 {})", text(file, "/name"), file["size"], short(text(file, "/sha256"))));
+        lines.push(format!(
+            "    file {} ({} bytes, sha256 {})",
+            text(file, "/name"),
+            file["size"],
+            short(text(file, "/sha256"))
+        ));
     }
     for known in list(item, "/known_by") {
         lines.push(format!("    held by {} at {}", text(known, "/peer"), text(known, "/time")));

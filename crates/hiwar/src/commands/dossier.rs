@@ -1,7 +1,7 @@
 //! `hiwar dossier …` and `hiwar verify`
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -11,7 +11,7 @@ use hiwar_trust::invitation::Invitation;
 
 use super::dialogue::dialogue_id;
 use super::{print, print_json};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on};
 
 /// Files that prove what was said
 #[derive(Debug, clap::Subcommand)]
@@ -37,23 +37,38 @@ impl DossierCommand {
         block_on(async {
             let client = ApiClient::of(&node)?;
             let id = dialogue_id(&client, &dialogue).await?;
-            let files = !without_files;
-            let answer = client.get_stream(&format!("/api/v1/dialogues/{id}/dossier?files={files}")).await?;
-            let part = output.with_extension("part");
-            let mut file = std::fs::File::create(&part).with_context(|| format!("{} cannot be written", part.display()))?;
-            let mut stream = answer.bytes_stream();
-            let mut size = 0;
-            while let Some(bytes) = stream.next().await {
-                let bytes = bytes.context("the node stopped before the dossier was complete; nothing was written")?;
-                size += bytes.len();
-                file.write_all(&bytes)?;
-            }
-            file.sync_all()?;
-            std::fs::rename(&part, &output)?;
-            eprintln!("Wrote {} ({size} bytes); verify it anywhere with `hiwar verify {}`", output.display(), output.display());
+            let size = export(&client, &id, !without_files, &output).await?;
+            eprintln!(
+                "Wrote {} ({size} bytes); verify it anywhere with `hiwar verify {}`",
+                output.display(),
+                output.display()
+            );
             Ok(ExitCode::SUCCESS)
         })
     }
+}
+
+/// Writes the dossier of a dialogue to a file, all of it or nothing; returns its size in bytes.
+pub(crate) async fn export(
+    client: &ApiClient,
+    dialogue: &str,
+    files: bool,
+    output: &Path,
+) -> anyhow::Result<usize> {
+    let answer = client.get_stream(&format!("/api/v1/dialogues/{dialogue}/dossier?files={files}")).await?;
+    let part = output.with_extension("part");
+    let mut file =
+        std::fs::File::create(&part).with_context(|| format!("{} cannot be written", part.display()))?;
+    let mut stream = answer.bytes_stream();
+    let mut size = 0;
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes.context("the node stopped before the dossier was complete; nothing was written")?;
+        size += bytes.len();
+        file.write_all(&bytes)?;
+    }
+    file.sync_all()?;
+    std::fs::rename(&part, output)?;
+    Ok(size)
 }
 
 /// Verify a dossier offline: a verdict for every claim
@@ -72,13 +87,14 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let anchors = self.anchors.iter().map(|a| anchor(a)).collect::<anyhow::Result<Vec<_>>>()?;
-        let file = std::fs::File::open(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
-        let verdict = hiwar_dossier::verify(std::io::BufReader::new(file), &anchors, &Limits::standard());
+        let file = std::fs::File::open(&self.file)
+            .with_context(|| format!("{} cannot be read", self.file.display()))?;
+        let verdict = hiwar_dossier::verify(std::io::BufReader::new(file), &anchors, &Limits::default());
         match self.format {
             Format::Json => print_json(&serde_json::to_value(&verdict)?)?,
             Format::Table => print(&hiwar_dossier::render_text(&verdict, std::io::stdout().is_terminal()))?,
         }
-        Ok(if verdict.ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(ExitCode::from(verdict.outcome().exit_status()))
     }
 }
 
@@ -86,7 +102,10 @@ fn anchor(given: &str) -> anyhow::Result<Anchor> {
     let path = std::path::Path::new(given);
     if path.is_file() {
         let bytes = std::fs::read(path)?;
-        return Ok(Anchor::from_invitation(&Invitation::parse(&bytes).with_context(|| given.to_owned())?));
+        let invitation = Invitation::parse(&bytes).with_context(|| given.to_owned())?;
+        return Ok(Anchor::from(invitation.fingerprint()));
     }
-    Anchor::from_words(given).with_context(|| format!("{given:?} is neither an invitation file nor a fingerprint of 12 words"))
+    given
+        .parse::<Anchor>()
+        .with_context(|| format!("{given:?} is neither an invitation file nor a fingerprint of 12 words"))
 }

@@ -1,6 +1,6 @@
 //! `hiwar init`
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,6 +36,9 @@ pub(crate) struct Init {
     /// Where desks and operators connect [default: loopback, port of --listen + 1, else 7401]
     #[arg(long)]
     api: Option<SocketAddr>,
+    /// The local address that connections to peers come from, on a host with several
+    #[arg(long)]
+    connect_from: Option<IpAddr>,
     /// A desk of this participant; may be repeated
     #[arg(long = "desk", default_values_t = ["desk".to_owned()])]
     desks: Vec<String>,
@@ -51,7 +54,9 @@ impl Init {
         let did = match &self.did {
             Some(text) => text.parse()?,
             None => {
-                let listen = self.listen.context("give the participant's identifier with --did, such as did:web:ministry.example")?;
+                let listen = self.listen.context(
+                    "give the participant's identifier with --did, such as did:web:ministry.example",
+                )?;
                 format!("did:web:{}%3A{}", host(listen), listen.port()).parse()?
             }
         };
@@ -64,6 +69,7 @@ impl Init {
             listen: self.listen,
             public_url: self.url,
             api_listen,
+            connect_from: self.connect_from,
             desks: self.desks,
             tls,
         };
@@ -76,7 +82,10 @@ impl Init {
             eprintln!("Peers connect to {url}");
         }
         eprintln!("Desks connect to http://{api_listen} with the token in {dir}/{}", folder::API_TOKEN);
-        eprintln!("Move {dir}/{} to a safe place off this machine; it can replace a lost key.", folder::RECOVERY_KEY);
+        eprintln!(
+            "Move {dir}/{} to a safe place off this machine; it can replace a lost key.",
+            folder::RECOVERY_KEY
+        );
         eprintln!("Start it:           hiwar serve {dir}");
         eprintln!("Give the invitation below to each peer, and read the fingerprint to them by another way:");
         eprintln!("Fingerprint:        {}", words::fingerprint_words(&identity.fingerprint()));

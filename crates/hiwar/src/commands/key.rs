@@ -6,7 +6,7 @@ use hiwar_trust::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::{print, print_json, text};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on};
 
 /// Keys of a running node
 #[derive(Debug, clap::Subcommand)]
@@ -60,7 +60,9 @@ impl DeskCommand {
         block_on(async {
             match self {
                 Self::Token { name, node } => {
-                    let made = ApiClient::of(&node)?.post(&format!("/api/v1/desks/{name}/tokens"), &json!({})).await?;
+                    let made = ApiClient::of(&node)?
+                        .post(&format!("/api/v1/desks/{name}/tokens"), &json!({}))
+                        .await?;
                     print(text(&made, "/token"))?;
                 }
                 Self::Revoke { name, node } => {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{print, print_json};
-use crate::api_client::Format;
+use hiwar::api_client::Format;
 
 /// A node's log
 #[derive(Debug, clap::Subcommand)]
@@ -32,11 +32,18 @@ impl LogCommand {
                 "root": report.root, "problems": report.problems,
             }))?;
         } else {
-            print(&format!("leaves    {}\nentries   {}\nroot      {}", report.leaves, report.entries, report.root))?;
+            print(&format!(
+                "leaves    {}\nentries   {}\nroot      {}",
+                report.leaves, report.entries, report.root
+            ))?;
             for problem in &report.problems {
                 print(&format!("PROBLEM   {problem}"))?;
             }
-            print(if report.problems.is_empty() { "Log and store agree." } else { "Log and store do not agree." })?;
+            print(if report.problems.is_empty() {
+                "Log and store agree."
+            } else {
+                "Log and store do not agree."
+            })?;
         }
         Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

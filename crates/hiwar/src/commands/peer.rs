@@ -10,7 +10,7 @@ use hiwar_trust::words;
 use serde_json::{Value, json};
 
 use super::{list, print, print_json, table, text};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on};
 
 /// Print this node's invitation, to give to a new peer
 #[derive(Debug, clap::Args)]
@@ -79,11 +79,15 @@ impl PeerCommand {
                 Self::List { node } => show_all(&node).await?,
                 Self::Show { did, node } => show(&did, &node).await?,
                 Self::Retire { did, node } => {
-                    ApiClient::of(&node)?.post(&format!("/api/v1/peers/{}/retire", escape(&did)), &json!({})).await?;
+                    ApiClient::of(&node)?
+                        .post(&format!("/api/v1/peers/{}/retire", escape(&did)), &json!({}))
+                        .await?;
                     eprintln!("Retired {did}");
                 }
                 Self::Trust { did, node } => {
-                    ApiClient::of(&node)?.post(&format!("/api/v1/peers/{}/trust", escape(&did)), &json!({})).await?;
+                    ApiClient::of(&node)?
+                        .post(&format!("/api/v1/peers/{}/trust", escape(&did)), &json!({}))
+                        .await?;
                     eprintln!("{did} is trusted again; its log is verified anew from here");
                 }
             }
@@ -115,7 +119,9 @@ fn confirm(invitation: &Invitation) -> anyhow::Result<String> {
     let card = invitation.identity().latest();
     eprintln!("Invitation of     {} ({})", card.name, card.did);
     eprintln!("Fingerprint       {}", invitation.words());
-    eprint!("Compare the words with the peer by another way, such as the telephone. Are they the same? [yes/no] ");
+    eprint!(
+        "Compare the words with the peer by another way, such as the telephone. Are they the same? [yes/no] "
+    );
     std::io::stderr().flush()?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
@@ -131,7 +137,8 @@ async fn show_all(node: &NodeArgs) -> anyhow::Result<()> {
     if node.format == Format::Json {
         return print_json(&peers);
     }
-    let mut rows = vec![["PEER", "NAME", "STANDING", "WAITING", "CLOCK SKEW", "STATE"].map(ToOwned::to_owned).to_vec()];
+    let mut rows =
+        vec![["PEER", "NAME", "STANDING", "WAITING", "CLOCK SKEW", "STATE"].map(ToOwned::to_owned).to_vec()];
     for peer in list(&peers, "/peers") {
         let down = text(peer, "/down_since");
         let state = if down.is_empty() { "reachable".to_owned() } else { format!("down since {down}") };

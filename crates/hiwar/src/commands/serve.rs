@@ -49,7 +49,8 @@ impl Serve {
     }
 }
 
-async fn stop_signal() -> anyhow::Result<()> {
+/// Waits until this process is told to stop.
+pub(crate) async fn stop_signal() -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{list, print, print_json, table, text};
-use crate::api_client::{ApiClient, Format, NodeArgs, block_on};
+use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on};
 
 /// State of a running node
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,10 @@ impl Status {
             } else {
                 let mut rows = Vec::new();
                 for (key, value) in status.as_object().into_iter().flatten() {
-                    rows.push(vec![key.clone(), value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)]);
+                    rows.push(vec![
+                        key.clone(),
+                        value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned),
+                    ]);
                 }
                 print(&table(&rows))?;
             }

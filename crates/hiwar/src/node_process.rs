@@ -1,4 +1,4 @@
-//! Two real nodes as processes of their own, with one open dialogue between them.
+//! Real nodes as processes of their own, for the demo, the bench and the tests.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -11,12 +11,14 @@ use hiwar_node::folder::{self, NewNode};
 use serde_json::{Value, json};
 
 use crate::api_client::ApiClient;
-use crate::commands::{list, text};
 
 /// A node in a process of its own; killed when dropped.
-pub(crate) struct NodeProcess {
-    pub(crate) dir: PathBuf,
-    pub(crate) client: ApiClient,
+pub struct NodeProcess {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// A client of its local API, as its operator.
+    pub client: ApiClient,
+    program: PathBuf,
     child: Option<Child>,
 }
 
@@ -26,30 +28,51 @@ fn free_address() -> anyhow::Result<SocketAddr> {
 
 impl NodeProcess {
     /// Makes a node in `dir` and starts it.
-    pub(crate) async fn make(dir: &Path, name: &str) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When it cannot be made, or does not become ready.
+    pub async fn make(program: &Path, dir: &Path, name: &str) -> anyhow::Result<Self> {
         let new = NewNode {
             did: format!("did:web:{name}.example").parse()?,
             name: name.to_owned(),
             listen: Some(free_address()?),
             public_url: None,
             api_listen: free_address()?,
+            connect_from: None,
             desks: vec!["desk".into()],
             tls: Tls::Pinned,
         };
         folder::make(dir, &new, None)?;
-        let mut node = Self { dir: dir.to_owned(), client: ApiClient::of_folder(dir)?, child: None };
+        let mut node = Self::of(program, dir)?;
         node.start().await?;
         Ok(node)
     }
 
+    /// The node whose folder is `dir`, not started yet.
+    ///
+    /// # Errors
+    /// When the folder is no node's.
+    pub fn of(program: &Path, dir: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            dir: dir.to_owned(),
+            client: ApiClient::of_folder(dir)?,
+            program: program.to_owned(),
+            child: None,
+        })
+    }
+
     /// Starts the process; returns how long it took until the node was ready.
-    pub(crate) async fn start(&mut self) -> anyhow::Result<Duration> {
+    ///
+    /// # Errors
+    /// When it ends or does not become ready.
+    pub async fn start(&mut self) -> anyhow::Result<Duration> {
         let log = std::fs::File::options().create(true).append(true).open(self.dir.join("node.log"))?;
         let start = Instant::now();
-        let child = Command::new(std::env::current_exe()?)
+        let child = Command::new(&self.program)
             .arg("serve")
             .arg(&self.dir)
             .env("HIWAR_LOG", "warn")
+            .env_remove("HIWAR_PASSPHRASE_FILE")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -70,7 +93,10 @@ impl NodeProcess {
     }
 
     /// Kills the process at once (SIGKILL).
-    pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.take() {
             child.kill()?;
             child.wait()?;
@@ -78,8 +104,28 @@ impl NodeProcess {
         Ok(())
     }
 
+    /// The process's number, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Asks the process to end, and kills it when it has not done so after `limit`.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub async fn end(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let Some(child) = &mut self.child else { return Ok(()) };
+        // Where there is no such program, the limit passes and the process is killed.
+        drop(Command::new("kill").arg(child.id().to_string()).stderr(Stdio::null()).status());
+        let start = Instant::now();
+        while start.elapsed() < limit && matches!(child.try_wait(), Ok(None)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.kill()
+    }
+
     /// Resident memory, MiB.
-    pub(crate) fn rss_mib(&self) -> f64 {
+    pub fn rss_mib(&self) -> f64 {
         let Some(child) = &self.child else { return 0.0 };
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap_or_default();
@@ -87,7 +133,7 @@ impl NodeProcess {
     }
 
     /// Processor time used so far by the process, seconds (user and system).
-    pub(crate) fn cpu_seconds(&self) -> f64 {
+    pub fn cpu_seconds(&self) -> f64 {
         let Some(child) = &self.child else { return 0.0 };
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
         let after = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
@@ -98,7 +144,10 @@ impl NodeProcess {
     }
 
     /// Value of an OpenMetrics figure without labels.
-    pub(crate) async fn figure(&self, name: &str) -> anyhow::Result<u64> {
+    ///
+    /// # Errors
+    /// When the node shows no such figure.
+    pub async fn figure(&self, name: &str) -> anyhow::Result<u64> {
         let metrics = self.client.get_text("/metrics").await?;
         let line = metrics.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|n| n.trim().parse().ok()).with_context(|| format!("the node shows no figure {name}"))
@@ -108,7 +157,7 @@ impl NodeProcess {
 impl Drop for NodeProcess {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // The bench is over; a process that is gone already is what we want.
+            // Nobody needs the node any more; a process that is gone already is what we want.
             drop(child.kill());
             drop(child.wait());
         }
@@ -116,20 +165,24 @@ impl Drop for NodeProcess {
 }
 
 /// Makes each of the nodes a peer of the other and opens a dialogue; returns its identifier.
-pub(crate) async fn introduce(a: &NodeProcess, b: &NodeProcess) -> anyhow::Result<String> {
+///
+/// # Errors
+/// When a node refuses or does not answer.
+pub async fn introduce(a: &NodeProcess, b: &NodeProcess) -> anyhow::Result<String> {
     for (host, guest) in [(a, b), (b, a)] {
         let invitation = guest.client.get("/api/v1/invitation").await?;
-        let body = json!({ "invitation": invitation["invitation"], "fingerprint": invitation["fingerprint"] });
+        let body =
+            json!({ "invitation": invitation["invitation"], "fingerprint": invitation["fingerprint"] });
         host.client.post("/api/v1/peers", &body).await?;
     }
     let other = b.client.get("/api/v1/status").await?;
     let body = json!({
-        "title": { "en": "Bench" }, "with": [text(&other, "/did")], "arrangement": "bench", "cap": "TLP:AMBER",
+        "title": { "en": "Bench" }, "with": [other["did"]], "arrangement": "bench", "cap": "TLP:AMBER",
     });
     let opened = a.client.post("/api/v1/dialogues", &body).await?;
-    let dialogue = text(&opened, "/dialogue").to_owned();
+    let dialogue = opened["dialogue"].as_str().context("no dialogue was opened")?.to_owned();
     wait("the dialogue to arrive", || async {
-        Ok(!list(&b.client.get("/api/v1/dialogues").await?, "/dialogues").is_empty())
+        Ok(b.client.get("/api/v1/dialogues").await?["dialogues"].as_array().is_some_and(|d| !d.is_empty()))
     })
     .await?;
     b.client.post("/api/v1/entries", &json!({ "action": "assent", "of": dialogue })).await?;
@@ -142,7 +195,10 @@ pub(crate) async fn introduce(a: &NodeProcess, b: &NodeProcess) -> anyhow::Resul
 }
 
 /// Waits until `done`.
-pub(crate) async fn wait<F, Fut>(what: &str, done: F) -> anyhow::Result<()>
+///
+/// # Errors
+/// When that takes more than two minutes.
+pub async fn wait<F, Fut>(what: &str, done: F) -> anyhow::Result<()>
 where
     F: Fn() -> Fut,
     Fut: Future<Output = anyhow::Result<bool>>,

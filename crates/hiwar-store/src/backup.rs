@@ -1,0 +1,242 @@
+//! A consistent copy of a running node's store and files, and its way back.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::StorageError;
+use crate::sqlite::{DATABASE_FILE, FolderLock, SqliteReader};
+
+/// File that says what a backup is of.
+const LABEL_FILE: &str = "backup.json";
+/// Folder of the attached files.
+const FILES: &str = "attachments";
+/// What SQLite appends to the database's name for the files beside it.
+const BESIDE: [&str; 2] = ["-wal", "-shm"];
+
+/// Copies the store and the files of the node in `dir` to the new folder `to`. The node may run.
+/// `time` and `checkpoint` go into the label.
+///
+/// The store is copied first, so every file that the copy speaks of is there when the files are
+/// copied. Files are linked where both folders are on one disk: they never change.
+///
+/// # Errors
+/// When `to` is there already, or something cannot be copied.
+pub fn backup(dir: &Path, to: &Path, time: &str, checkpoint: &str) -> Result<(), StorageError> {
+    let reader = SqliteReader::open(dir)?;
+    fs::create_dir(to).map_err(StorageError::file(to, "making the new folder"))?;
+    let database = to.join(DATABASE_FILE);
+    reader.copy_to(&database)?;
+    sync(&database)?;
+    copy_files(&dir.join(FILES), &to.join(FILES))?;
+    let label = serde_json::json!({ "format": "hiwar-backup/1", "time": time, "checkpoint": checkpoint });
+    let path = to.join(LABEL_FILE);
+    fs::write(&path, format!("{label}\n")).map_err(StorageError::file(&path, "writing"))?;
+    sync(&path)?;
+    sync(to)?;
+    to.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync)
+}
+
+/// Puts a backup in the place of the store in `dir`, whose node must not run; `dir` may be new. The
+/// store that was there is set aside, whole or damaged; returns where it is.
+///
+/// # Errors
+/// When the node runs, the backup is none, or something cannot be copied; unless the disk fails at
+/// the very end, the store that was there is then still in place.
+pub fn restore_in_place(backup: &Path, dir: &Path) -> Result<Option<PathBuf>, StorageError> {
+    // Opening it shows that it is a store of this version.
+    let source = SqliteReader::open(backup)?;
+    fs::create_dir_all(dir).map_err(StorageError::file(dir, "making the folder"))?;
+    let lock = FolderLock::take(dir)?;
+    copy_files(&backup.join(FILES), &dir.join(FILES))?;
+    let part = dir.join(format!("{DATABASE_FILE}.part"));
+    remove_if_there(&part)?;
+    source.copy_to(&part)?;
+    sync(&part)?;
+    let database = dir.join(DATABASE_FILE);
+    let aside = if database.exists() { Some(set_aside(&database)?) } else { None };
+    fs::rename(&part, &database).map_err(StorageError::file(&database, "renaming"))?;
+    sync(dir)?;
+    drop(lock);
+    Ok(aside)
+}
+
+/// Gives the database, and what SQLite keeps beside it, another name; returns that name.
+fn set_aside(database: &Path) -> Result<PathBuf, StorageError> {
+    let beside = |path: &Path, suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let mut number = 1_u32;
+    let aside = loop {
+        let name = beside(database, &format!(".before-restore-{number}"));
+        if !name.exists() {
+            break name;
+        }
+        number += 1;
+    };
+    // What is not carried over yet goes first: without it, the database would be an older one.
+    for suffix in BESIDE {
+        let from = beside(database, suffix);
+        match fs::rename(&from, beside(&aside, suffix)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(StorageError::file(&from, "setting aside"))?,
+        }
+    }
+    fs::rename(database, &aside).map_err(StorageError::file(database, "setting aside"))?;
+    Ok(aside)
+}
+
+fn remove_if_there(path: &Path) -> Result<(), StorageError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(StorageError::file(path, "removing")),
+    }
+}
+
+/// Syncs a file or folder to the disk.
+fn sync(path: &Path) -> Result<(), StorageError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(StorageError::file(path, "syncing"))
+}
+
+/// What a folder holds; nothing when it is not there.
+fn list(dir: &Path) -> Result<Vec<fs::DirEntry>, StorageError> {
+    match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries.and_then(Iterator::collect).map_err(StorageError::file(dir, "reading")),
+    }
+}
+
+/// Links or copies complete files; those under way are fetched again.
+fn copy_files(from: &Path, to: &Path) -> Result<(), StorageError> {
+    fs::create_dir_all(to).map_err(StorageError::file(to, "making the folder"))?;
+    for shelf in list(from)? {
+        if shelf.file_name() == "partial" || !shelf.path().is_dir() {
+            continue;
+        }
+        let target = to.join(shelf.file_name());
+        fs::create_dir_all(&target).map_err(StorageError::file(&target, "making the folder"))?;
+        for file in list(&shelf.path())? {
+            let copy = target.join(file.file_name());
+            if !copy.exists() && fs::hard_link(file.path(), &copy).is_err() {
+                let part = copy.with_extension("part");
+                fs::copy(file.path(), &part).map_err(StorageError::file(&part, "copying"))?;
+                sync(&part)?;
+                fs::rename(&part, &copy).map_err(StorageError::file(&copy, "renaming"))?;
+            }
+        }
+        sync(&target)?;
+    }
+    sync(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use hiwar_dialogue::ledger::{Change, Store as _, View as _};
+    use hiwar_trust::hash::Hash;
+
+    use super::*;
+    use crate::SqliteStore;
+    use crate::attachments::AttachmentFolder;
+
+    fn leaf(index: u64) -> Change {
+        Change::Leaf { log: 1, index, data: format!("leaf {index} {}", "x".repeat(900)) }
+    }
+
+    fn add(store: &mut SqliteStore, from: u64, to: u64) {
+        store.apply(&(from..to).map(leaf).collect::<Vec<_>>()).unwrap();
+        store.commit().unwrap();
+    }
+
+    fn leaves(dir: &Path) -> usize {
+        SqliteReader::open(dir).unwrap().leaves(1, 0, usize::MAX).unwrap().len()
+    }
+
+    #[test]
+    fn a_backup_is_one_state_of_a_node_that_goes_on_writing() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("node");
+        let mut store = SqliteStore::open(&dir).unwrap();
+        add(&mut store, 0, 20_000);
+        let stop = AtomicBool::new(false);
+        let to = root.path().join("backup");
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut next = 20_000;
+                while !stop.load(Ordering::Relaxed) {
+                    add(&mut store, next, next + 2);
+                    next += 2;
+                }
+                next
+            });
+            let taken = backup(&dir, &to, "2026-01-01T00:00:00.000Z", "p.example/log/1 20000 root");
+            stop.store(true, Ordering::Relaxed);
+            taken.unwrap();
+            assert!(writer.join().unwrap() > 20_000);
+        });
+        // Two leaves at a time were committed, so an odd number would be a torn copy.
+        let copied = leaves(&to);
+        assert!(copied >= 20_000 && copied.is_multiple_of(2), "{copied}");
+        let names = list(&to).unwrap().into_iter().map(|e| e.file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        assert_eq!(names, ["attachments", "backup.json", DATABASE_FILE]);
+        assert!(backup(&dir, &to, "", "").is_err(), "a backup never overwrites another");
+    }
+
+    #[test]
+    fn a_backup_comes_back_with_its_files_and_what_was_there_is_set_aside() {
+        let root = tempfile::tempdir().unwrap();
+        let (dir, to) = (root.path().join("node"), root.path().join("backup"));
+        let mut store = SqliteStore::open(&dir).unwrap();
+        add(&mut store, 0, 3);
+        let mut upload = AttachmentFolder::open(&dir).unwrap().begin().unwrap();
+        upload.append(b"479 t").unwrap();
+        let (sha256, _) = upload.finish().unwrap();
+        backup(&dir, &to, "2026-01-01T00:00:00.000Z", "checkpoint").unwrap();
+        let label = fs::read_to_string(to.join(LABEL_FILE)).unwrap();
+        assert!(label.contains("2026-01-01T00:00:00.000Z") && label.contains("checkpoint"), "{label}");
+        add(&mut store, 3, 5);
+        assert!(matches!(restore_in_place(&to, &dir), Err(StorageError::InUse { .. })));
+        drop(store);
+        assert_eq!(leaves(&dir), 5);
+
+        let aside = restore_in_place(&to, &dir).unwrap().unwrap();
+        assert_eq!(leaves(&dir), 3);
+        assert!(aside.is_file());
+        // The restored store is written to as any other; the backup stays as it was.
+        add(&mut SqliteStore::open(&dir).unwrap(), 3, 4);
+        assert_eq!(leaves(&to), 3);
+
+        let new = root.path().join("new/node");
+        assert_eq!(restore_in_place(&to, &new).unwrap(), None);
+        assert_eq!(leaves(&new), 3);
+        assert_eq!(AttachmentFolder::open(&new).unwrap().read_part(&sha256, 0, 99).unwrap(), b"479 t");
+        assert_eq!(sha256, Hash::of(b"479 t"));
+    }
+
+    #[test]
+    fn a_damaged_store_is_set_aside_as_well() {
+        let root = tempfile::tempdir().unwrap();
+        let (dir, to) = (root.path().join("node"), root.path().join("backup"));
+        add(&mut SqliteStore::open(&dir).unwrap(), 0, 3);
+        backup(&dir, &to, "", "").unwrap();
+        fs::write(dir.join(DATABASE_FILE), [b'x'; 9000]).unwrap();
+        fs::write(dir.join(format!("{DATABASE_FILE}-wal")), b"rest").unwrap();
+        let aside = restore_in_place(&to, &dir).unwrap().unwrap();
+        assert_eq!(fs::read(aside).unwrap(), [b'x'; 9000]);
+        assert_eq!(leaves(&dir), 3);
+    }
+
+    #[test]
+    fn what_is_no_backup_is_refused_and_nothing_is_touched() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("node");
+        add(&mut SqliteStore::open(&dir).unwrap(), 0, 3);
+        assert!(matches!(restore_in_place(root.path(), &dir), Err(StorageError::NoStore { .. })));
+        assert_eq!(leaves(&dir), 3);
+    }
+}

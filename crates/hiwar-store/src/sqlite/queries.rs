@@ -1,0 +1,252 @@
+//! What the local interface and the tools ask beyond the ledger's own questions.
+
+use std::collections::BTreeMap;
+
+use hiwar_dialogue::entry::DialogueId;
+use hiwar_dialogue::ledger::{Alarm, Delivery, Direction, OwnRecord, Seq, StoreError, StoredEntry};
+use hiwar_trust::did::Did;
+use hiwar_trust::hash::Hash;
+use hiwar_trust::time::Timestamp;
+use rusqlite::Row;
+
+use super::connection::{from_integer, to_integer};
+use super::read::{
+    ISSUED, RECEIVED, THIS_NODE, column, direction, hash, limit, outcome, record, select_entry,
+};
+use super::reader::SqliteReader;
+
+/// A file that an entry announced and that is not here yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedAttachment {
+    /// Its digest.
+    pub sha256: Hash,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Who announced it; absent when that was this node.
+    pub author: Option<Did>,
+    /// The dialogue it belongs to.
+    pub dialogue: DialogueId,
+}
+
+/// When a receipt that covers an entry was signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptTime {
+    /// The entry.
+    pub seq: Seq,
+    /// The peer on the other side.
+    pub peer: Did,
+    /// Who signed.
+    pub direction: Direction,
+    /// The receipt's number.
+    pub receipt: u64,
+    /// When, by its issuer's clock.
+    pub time: Timestamp,
+}
+
+/// The receipts of one entry, received and issued.
+const RECEIPTS_OF: &str = "SELECT r.participant, r.direction, r.number, r.time \
+    FROM delivery d JOIN receipt r ON r.number = d.receipt WHERE d.seq = ?1 AND r.direction = ?2 \
+    UNION ALL \
+    SELECT r.participant, r.direction, r.number, r.time \
+    FROM entry e JOIN receipt r ON r.number = e.receipt WHERE e.seq = ?1 AND r.direction = ?3";
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Entries held.
+    pub entries: u64,
+    /// Leaves of the current log.
+    pub leaves: u64,
+    /// Deliveries that wait.
+    pub queued: u64,
+    /// Alarms raised so far.
+    pub alarms: u64,
+}
+
+impl SqliteReader {
+    /// The participant whose number stands in a column.
+    fn participant(&self, row: &Row<'_>, index: usize) -> Result<Did, StoreError> {
+        self.database.dids.name(&self.database.connection, column(row, index)?)
+    }
+
+    /// This node's own record.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn own(&self) -> Result<Option<OwnRecord>, StoreError> {
+        self.database.own()
+    }
+
+    /// Entries of a dialogue at positions above `after`, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn dialogue_entries(
+        &self,
+        dialogue: &DialogueId,
+        after: Seq,
+        count_max: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let mut found = Vec::new();
+        let Some(number) = self.database.dialogues.find(&self.database.connection, dialogue)? else {
+            return Ok(found);
+        };
+        let sql = select_entry!("entry e WHERE e.dialogue = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3");
+        self.database.each(sql, (number, to_integer(after)?, limit(count_max)), |row| {
+            found.push(self.database.entry_row(row)?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// All entries at positions above `after`, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn all_entries(&self, after: Seq, count_max: usize) -> Result<Vec<StoredEntry>, StoreError> {
+        let mut found = Vec::new();
+        let sql = select_entry!("entry e WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2");
+        self.database.each(sql, (to_integer(after)?, limit(count_max)), |row| {
+            found.push(self.database.entry_row(row)?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// What became of an entry at every peer it was meant for.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn deliveries(&self, seq: Seq) -> Result<Vec<(Did, Delivery)>, StoreError> {
+        let position = to_integer(seq)?;
+        let mut found = BTreeMap::new();
+        let settled = "SELECT participant, outcome, receipt, code, detail FROM delivery WHERE seq = ?1";
+        self.database.each(settled, [position], |row| {
+            found.insert(self.participant(row, 0)?, outcome(row, 1)?);
+            Ok(true)
+        })?;
+        // The queue is by peer: one look for each, and there are few. What waits again counts as
+        // waiting, whatever became of it before.
+        let waiting = "SELECT p.participant FROM peer_record p CROSS JOIN queue q \
+                       ON q.participant = p.participant AND q.seq = ?1";
+        self.database.each(waiting, [position], |row| {
+            found.insert(self.participant(row, 0)?, Delivery::Pending);
+            Ok(true)
+        })?;
+        Ok(found.into_iter().collect())
+    }
+
+    /// The receipts that cover an entry: which peer, in which direction, and the receipt's number.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn receipts_of(&self, seq: Seq) -> Result<Vec<(Did, Direction, u64)>, StoreError> {
+        let mut found = Vec::new();
+        self.database.each(RECEIPTS_OF, (to_integer(seq)?, RECEIVED, ISSUED), |row| {
+            let peer = self.participant(row, 0)?;
+            found.push((peer, direction(column(row, 1)?)?, from_integer(column(row, 2)?)?));
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// When the receipts that cover these entries were signed, by their issuers' clocks.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn receipt_times(&self, seqs: &[Seq]) -> Result<Vec<ReceiptTime>, StoreError> {
+        let mut found = Vec::new();
+        for seq in seqs {
+            self.database.each(RECEIPTS_OF, (to_integer(*seq)?, RECEIVED, ISSUED), |row| {
+                found.push(ReceiptTime {
+                    seq: *seq,
+                    peer: self.participant(row, 0)?,
+                    direction: direction(column(row, 1)?)?,
+                    receipt: from_integer(column(row, 2)?)?,
+                    time: Timestamp::from_millis(column(row, 3)?),
+                });
+                Ok(true)
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// Alarms with numbers above `after`, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn alarms(&self, after: u64, count_max: usize) -> Result<Vec<(u64, Alarm)>, StoreError> {
+        let sql = "SELECT number, v, record FROM alarm WHERE number > ?1 ORDER BY number LIMIT ?2";
+        let mut found = Vec::new();
+        self.database.each(sql, (to_integer(after)?, limit(count_max)), |row| {
+            found.push((from_integer(column(row, 0)?)?, record(row, 1, "an alarm")?));
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// Files that are announced and not here yet.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn wanted_attachments(&self, count_max: usize) -> Result<Vec<WantedAttachment>, StoreError> {
+        let sql = "SELECT sha256, size, participant, dialogue FROM attachment_wanted WHERE held = 0 LIMIT ?1";
+        let mut found = Vec::new();
+        self.database.each(sql, [limit(count_max)], |row| {
+            let author: i64 = column(row, 2)?;
+            let author = if author == THIS_NODE {
+                None
+            } else {
+                Some(self.database.dids.name(&self.database.connection, author)?)
+            };
+            let dialogue = self.database.dialogues.name(&self.database.connection, column(row, 3)?)?;
+            let size = from_integer(column(row, 1)?)?;
+            found.push(WantedAttachment { sha256: hash(row, 0)?, size, author, dialogue });
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// The dialogues that a file belongs to.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn attachment_dialogues(&self, sha256: &Hash) -> Result<Vec<DialogueId>, StoreError> {
+        let sql = "SELECT DISTINCT dialogue FROM attachment_wanted WHERE sha256 = ?1";
+        let mut found = Vec::new();
+        self.database.each(sql, [&sha256.0[..]], |row| {
+            found.push(self.database.dialogues.name(&self.database.connection, column(row, 0)?)?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// Receipts that peers gave for a file.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn attachment_receipts(&self, sha256: &Hash) -> Result<Vec<(Did, u64)>, StoreError> {
+        let sql = "SELECT participant, receipt FROM attachment_receipt WHERE sha256 = ?1";
+        let mut found = Vec::new();
+        self.database.each(sql, [&sha256.0[..]], |row| {
+            let peer = self.participant(row, 0)?;
+            found.push((peer, from_integer(column(row, 1)?)?));
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// How much there is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        let log = self.own()?.map_or(1, |own| own.log);
+        Ok(Counts {
+            leaves: self.database.log_size(log)?,
+            entries: self.database.count("SELECT max(seq) FROM entry", [])?,
+            queued: self.database.count("SELECT count(*) FROM queue", [])?,
+            alarms: self.database.count("SELECT max(number) FROM alarm", [])?,
+        })
+    }
+}
