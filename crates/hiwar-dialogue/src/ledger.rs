@@ -269,6 +269,9 @@ pub struct MembershipState {
     pub assents: BTreeSet<Did>,
     /// Who has refused.
     pub refusals: BTreeSet<Did>,
+    /// The entries that say so, one for each voice: who joins later is given them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voices: Vec<EntryId>,
 }
 
 /// The state of a dialogue.

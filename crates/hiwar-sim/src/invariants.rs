@@ -118,6 +118,11 @@ impl World {
         let reply: Reply =
             serde_json::from_slice(body).map_err(|e| self.wrong(format!("a reply is none: {e}")))?;
         self.stats.entries_refused += reply.refused.len() as u64;
+        for refusal in &reply.refused {
+            self.note(|| {
+                format!("node {idx}: refuses {:?}: {:?} {}", refusal.entry, refusal.code, refusal.detail)
+            });
+        }
         if !self.nodes.get(idx).is_some_and(|n| n.honest) {
             return Ok(());
         }
@@ -238,7 +243,7 @@ impl World {
                 return wrong("its marking is above the cap");
             }
             let about = signed.entry.body.of().and_then(|of| record.membership(&of));
-            let in_about = about.is_some_and(|m| m.membership.parties.contains(author));
+            let in_about = about.is_some_and(|m| record.concerned(m).contains(author));
             if !state.membership.parties.contains(author) && !in_about {
                 return wrong("its author is no party");
             }

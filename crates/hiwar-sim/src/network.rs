@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hiwar_dialogue::engine::PushPlan;
 use hiwar_dialogue::wire;
 use hiwar_trust::did::Did;
-use hiwar_trust::identity::DeliveryMode;
+use hiwar_trust::identity::{DeliveryMode, Identity};
 use hiwar_trust::key::KeyId;
 
 use crate::node::{Asker, Bytes, Channel, Job, Link, Outstanding, Parked, ReplyTo};
@@ -262,7 +262,8 @@ impl World {
             return self.answer(idx, asker, Err("unknown-key"));
         }
         node.sessions.start(sender, name);
-        self.answer(idx, asker, Ok(Answer::Session(name)));
+        let cards = node.engine.as_ref().map(|e| e.identity().cards().to_vec()).unwrap_or_default();
+        self.answer(idx, asker, Ok(Answer::Session(name, cards)));
     }
 
     /// Verifies a batch and has the writer take it.
@@ -357,7 +358,17 @@ impl World {
         let Some(issuer) = node.engine.as_ref().and_then(|e| e.peer_identity(sender)).cloned() else {
             return Ok(());
         };
-        let genuine = issuer.node_keys().any(|k| k.id() == key);
+        let mut genuine = issuer.node_keys().any(|k| k.id() == key);
+        let mut newer = Vec::new();
+        if let Ok(Answer::Session(_, cards)) = &answer
+            && !genuine
+        {
+            let known = issuer.latest().sequence;
+            newer = cards.iter().filter(|c| c.card.sequence > known).take(16).cloned().collect();
+            let mut extended = Identity::clone(&issuer);
+            let fits = newer.iter().all(|card| extended.extend(card.clone()).is_ok());
+            genuine = fits && extended.node_keys().any(|k| k.id() == key);
+        }
         let Some(tasks) = node.tasks.get_mut(sender) else { return Ok(()) };
         let fetch = tasks.fetch.outstanding.as_ref().is_some_and(|o| o.request == request);
         let link = if fetch { &mut tasks.fetch } else { &mut tasks.push };
@@ -366,9 +377,17 @@ impl World {
         };
         let answer = if genuine || answer.is_err() { answer } else { Err("forged") };
         match (answer, outstanding) {
-            (Ok(Answer::Session(name)), o) if o.opening => {
+            (Ok(Answer::Session(name, _)), o) if o.opening => {
                 (link.session, link.number) = (Some(name), 0);
+                if !newer.is_empty() {
+                    self.give(idx, Job::LearnAnswered { peer: sender.clone(), cards: newer });
+                }
                 self.post(idx, sender, o.batch, o.renewed);
+            }
+            (Err("forged"), o) => {
+                // Perhaps a new key: the answer to the next request for a session shows its card.
+                link.session = None;
+                self.post_failed(idx, sender, o);
             }
             (Err("unknown-session"), o) if !o.renewed => {
                 link.session = None;

@@ -53,6 +53,7 @@ pub(crate) enum Job {
     Failed { peer: Did, token: u64, fetch: Option<Asker> },
     Plan { peer: Did, fetch: Option<Asker> },
     Learn { peer: Did, cards: Vec<SignedCard>, asker: Asker, key: KeyId },
+    LearnAnswered { peer: Did, cards: Vec<SignedCard> },
     Adopt { card: Box<SignedCard>, keys: Keys, key_number: u64 },
     FileStored { sha256: Hash, authors: Vec<Did> },
 }

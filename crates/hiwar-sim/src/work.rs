@@ -358,6 +358,10 @@ fn decide(node: &mut Node, job: Job, now: Timestamp) -> Result<Done, String> {
             engine.learn_cards(&peer, &cards, now);
             Ok(Done::Learned { peer, asker, key })
         }
+        Job::LearnAnswered { peer, cards } => {
+            engine.learn_cards(&peer, &cards, now);
+            Ok(Done::Nothing)
+        }
         Job::Adopt { card, keys, key_number } => match engine.adopt_card(*card, keys.clone()) {
             Ok(()) => {
                 node.next_keys = Some((keys, key_number));

@@ -34,9 +34,13 @@ pub(crate) enum Message {
 /// What a request is answered with.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    Session(u64),
+    /// A session's name, and the cards of the node that grants it: its node key may be new.
+    Session(u64, Vec<SignedCard>),
     Reply(Bytes),
-    Batch { token: u64, body: Bytes },
+    Batch {
+        token: u64,
+        body: Bytes,
+    },
     Nothing,
 }
 

@@ -4,30 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hiwar_trust::did::Did;
-use hiwar_trust::hash::Hash;
 use hiwar_trust::identity::KeyStatus;
-use hiwar_trust::receipt::{ItemKind, Receipt, ReceiptItem, SignedReceipt};
 use hiwar_trust::time::Timestamp;
 
+use super::backfill::is_about_membership;
+use super::brief::{Incoming, Source};
+use super::receipts::Held;
 use super::{Engine, EngineError};
-use crate::entry::{Body, EntryId, SignedEntry};
-use crate::ledger::{Change, Direction, Seq, Standing, StoredEntry, View};
+use crate::entry::{Body, SignedEntry};
+use crate::ledger::{Change, Seq, Standing, StoreError, StoredEntry, View};
 use crate::limits;
-use crate::wire::{
-    EntryRefusal, PROTOCOL, RefusalCode, Reply, VerifiedBatch, VerifiedEntry, WireError, WireReceipt,
-};
+use crate::wire::{EntryRefusal, PROTOCOL, RefusalCode, Reply, VerifiedBatch, VerifiedEntry, WireError};
 
 /// A refusal's code and words.
 type Refused = (RefusalCode, String);
-
-/// An entry of a batch that is held now.
-struct Held {
-    id: EntryId,
-    seq: Seq,
-    /// Its leaf in the current log.
-    leaf: Option<u64>,
-    receipt: Option<u64>,
-}
 
 impl Engine {
     /// Takes a batch from `from`, who signed the request that carried it.
@@ -38,7 +28,7 @@ impl Engine {
         &mut self,
         view: &dyn View,
         from: &Did,
-        batch: VerifiedBatch,
+        mut batch: VerifiedBatch,
         now: Timestamp,
     ) -> Result<Reply, EngineError> {
         let header = &batch.header;
@@ -52,10 +42,16 @@ impl Engine {
         let distrusted = |engine: &Self| {
             engine.peers.get(from).is_some_and(|p| matches!(p.record.standing, Standing::Distrusted { .. }))
         };
-        let news = self.brief_in(view, from, batch.header.briefing, now)?;
+        let receipts = batch.take_receipts();
+        let incoming = Incoming { briefing: batch.header.briefing, receipts, source: Source::Batch };
+        let news = self.brief_in(view, from, incoming, &mut BTreeMap::new(), now)?;
+        if let Some(reason) = &self.halted {
+            // It has just come to light that this store is not the newest one: sign nothing more.
+            return Err(EngineError::Halted(reason.clone()));
+        }
         let mut refused = Vec::new();
         let mut held: Vec<Held> = Vec::new();
-        let mut fresh: BTreeMap<EntryId, usize> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for (line, read) in batch.lines.into_iter().enumerate() {
             let entry = match read {
                 Ok(entry) => entry,
@@ -76,21 +72,18 @@ impl Engine {
                 });
                 continue;
             }
-            if fresh.contains_key(&id) {
+            if !seen.insert(id) {
                 continue;
             }
             match self.accept(view, from, entry, now)? {
-                Ok(taken) => {
-                    fresh.insert(id, held.len());
-                    held.push(taken);
-                }
+                Ok(taken) => held.push(taken),
                 Err((code, detail)) => refused.push(EntryRefusal { entry: Some(id), line, code, detail }),
             }
         }
         let receipts = self.receipts_for(view, from, &held, now)?;
-        let mut briefing = self.brief_out(view, from, now, news.compare, Vec::new())?;
+        let (mut briefing, _) = self.brief_out(view, from, now, news.compare, Source::Reply)?;
         briefing.ahead = news.ahead;
-        briefing.cosigned = news.cosigned;
+        briefing.cosigned = news.cosigned.or(briefing.cosigned);
         briefing.receipts.extend(receipts);
         Ok(Reply { protocol: PROTOCOL.into(), refused, briefing })
     }
@@ -120,12 +113,12 @@ impl Engine {
         let id = entry.entry().id;
         if let Some(seq) = view.find(&id)? {
             let stored = view.entry(seq)?;
-            let leaf = stored.as_ref().filter(|s| s.log == self.log_number).map(|s| s.leaf);
-            return Ok(Ok(Held { id, seq, leaf, receipt: stored.and_then(|s| s.receipt) }));
+            let stored = stored.ok_or_else(|| StoreError::Damaged(format!("entry {id} has no content")))?;
+            return Ok(Ok(Held::again(&stored, self.log_number)));
         }
         if let Err(refused) = self.judge(from, entry.entry(), now) {
             if refused.0 == RefusalCode::UnknownMembership {
-                self.want(from, entry.entry().membership());
+                self.want_before(view, from, entry.entry())?;
             }
             return Ok(Err(refused));
         }
@@ -178,9 +171,11 @@ impl Engine {
                 "it names another dialogue or arrangement than its membership".into(),
             ));
         }
-        let mut circle: BTreeSet<&Did> = state.membership.parties.iter().collect();
+        let mut circle: BTreeSet<Did> = state.membership.parties.iter().cloned().collect();
+        // Only a party may propose who else takes part; everyone concerned may speak about that.
+        let mut may_speak = circle.contains(&entry.author);
         match &entry.body {
-            Body::Membership(m) => circle.extend(&m.parties),
+            Body::Membership(m) => circle.extend(m.parties.iter().cloned()),
             Body::Assent(about) | Body::Refusal(about) => {
                 let Some(proposal) = record.membership(&about.of) else {
                     return Err((
@@ -188,7 +183,8 @@ impl Engine {
                         format!("the membership {} it speaks of is not held yet", about.of),
                     ));
                 };
-                circle.extend(&proposal.membership.parties);
+                circle.extend(record.concerned(proposal));
+                may_speak |= circle.contains(&entry.author);
             }
             Body::Statement(_)
             | Body::Attachment(_)
@@ -197,14 +193,19 @@ impl Engine {
             | Body::Dispute(_)
             | Body::Acknowledgement(_) => {}
         }
-        let for_us = circle.contains(self.did()) || self.is_asked_for(from, signed);
-        if !circle.contains(&entry.author)
-            || !for_us
-            || !record.everyone().contains(from) && !circle.contains(from)
-        {
+        // How a membership came about concerns everyone who holds the dialogue, whoever sends it: a
+        // party that joins later has asked for the opening entry, and does not know yet who else
+        // has joined.
+        let history = is_about_membership(signed);
+        let for_us = history || circle.contains(self.did());
+        let from_there = history || circle.contains(from) || record.takes_part(from);
+        if !may_speak || !for_us || !from_there {
             return Err((
                 RefusalCode::NotAParty,
-                format!("{} or this node is no party of the membership it stands under", entry.author),
+                format!(
+                    "{}, who says it, {from}, who sends it, or this node is no party of the membership it stands under",
+                    entry.author
+                ),
             ));
         }
         if entry.marking > state.membership.cap {
@@ -216,15 +217,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether this node asked `from` for an entry that tells how a membership came about; a party
-    /// that joins later needs those from before its time.
+    /// Whether this node asked `from` for an opening entry; a party that joins later needs it.
     fn is_asked_for(&self, from: &Did, signed: &SignedEntry) -> bool {
-        let about_membership =
-            matches!(signed.entry.body, Body::Membership(_) | Body::Assent(_) | Body::Refusal(_));
-        about_membership && self.peers.get(from).is_some_and(|p| p.wanted.contains_key(&signed.id))
+        self.peers.get(from).is_some_and(|p| p.wanted.contains_key(&signed.id))
     }
 
-    /// An entry under a revoked key is believed only when another entry, already held, links to it.
+    /// An entry under a revoked key, or one that claims a time after its key was replaced, is
+    /// believed only when another entry, already held, links to it.
     fn judge_key(&self, signed: &SignedEntry) -> Result<(), Refused> {
         let author = &signed.entry.author;
         let identity =
@@ -235,25 +234,25 @@ impl Engine {
                 format!("{author} is no peer of this node; add its invitation"),
             ));
         };
-        match identity.organisation_key(signed.key).1 {
-            KeyStatus::Current | KeyStatus::Retired { .. } => Ok(()),
+        let doubt = match identity.organisation_key(signed.key).1 {
             KeyStatus::Unknown => {
-                Err((RefusalCode::UnknownKey, format!("{author} has shown no card with key {}", signed.key)))
+                return Err((
+                    RefusalCode::UnknownKey,
+                    format!("{author} has shown no card with key {}", signed.key),
+                ));
             }
+            KeyStatus::Current => None,
+            KeyStatus::Retired { at } => (signed.entry.time > at)
+                .then(|| format!("{author} replaced key {} at {at}, before the entry's time", signed.key)),
             KeyStatus::Revoked { since } => {
-                let vouched = self
-                    .dialogues
-                    .get(&signed.dialogue())
-                    .is_some_and(|d| d.missing.contains_key(&signed.id));
-                if vouched {
-                    Ok(())
-                } else {
-                    Err((
-                        RefusalCode::RevokedKey,
-                        format!("{author} revoked key {} as of {since}", signed.key),
-                    ))
-                }
+                Some(format!("{author} revoked key {} as of {since}", signed.key))
             }
+        };
+        let vouched =
+            || self.dialogues.get(&signed.dialogue()).is_some_and(|d| d.missing.contains_key(&signed.id));
+        match doubt {
+            Some(doubt) if !vouched() => Err((RefusalCode::RevokedKey, doubt)),
+            _ => Ok(()),
         }
     }
 
@@ -268,6 +267,7 @@ impl Engine {
         let seq = self.next_seq;
         self.next_seq += 1;
         let leaf = self.append_leaf(&format!("entry {}", signed.id));
+        self.fresh.entries.insert(signed.id, seq);
         let dialogue = signed.dialogue();
         self.note_membership(&signed, true);
         self.link(view, &signed, via.as_ref(), now)?;
@@ -279,10 +279,12 @@ impl Engine {
                 dialogue,
                 author: author.clone(),
             });
-            if let (Some(author), Some(leaf)) = (author, view.attachment(&file.sha256)?)
+            if let Some(author) = author
+                && let Some(leaf) = self.file_leaf(view, file.sha256)?
                 && let Some(peer) = self.peers.get_mut(&author)
             {
                 peer.record.owed_attachments.insert(file.sha256, leaf);
+                peer.file_receipt = None;
                 self.dirty_peers.insert(author);
             }
         }
@@ -323,7 +325,7 @@ impl Engine {
             for prev in &signed.entry.prev {
                 if !record.heads.contains(prev)
                     && !record.missing.contains_key(prev)
-                    && view.find(prev)?.is_none()
+                    && !self.holds(view, prev)?
                 {
                     lacking.push(*prev);
                 }
@@ -354,109 +356,5 @@ impl Engine {
         }
         self.dirty_dialogues.insert(dialogue);
         Ok(())
-    }
-
-    /// Notes that an entry of a dialogue is linked to but not held.
-    pub(super) fn miss(&mut self, dialogue: &EntryId, entry: EntryId, source: &Did) {
-        let Some(record) = self.dialogues.get_mut(dialogue) else { return };
-        // An entry of the batch being taken is held although the view does not show it yet.
-        if record.missing.len() < limits::MISSING_MAX
-            && !self.changes.iter().rev().any(|c| matches!(c, Change::Entry(e) if e.id == entry))
-        {
-            record.missing.insert(entry, source.clone());
-            self.dirty_dialogues.insert(*dialogue);
-            self.want(source, entry);
-        }
-    }
-
-    fn want(&mut self, from: &Did, entry: EntryId) {
-        if let Some(peer) = self.peers.get_mut(from)
-            && peer.wanted.len() < limits::MISSING_MAX
-        {
-            peer.wanted.entry(entry).or_insert(0);
-        }
-    }
-
-    /// Receipts for everything in `held`: one new receipt for what has none yet, and for the rest
-    /// the very receipts that were issued before.
-    fn receipts_for(
-        &mut self,
-        view: &dyn View,
-        to: &Did,
-        held: &[Held],
-        now: Timestamp,
-    ) -> Result<Vec<WireReceipt>, EngineError> {
-        let mut out = Vec::new();
-        let mut again = BTreeMap::new();
-        let mut items = Vec::new();
-        let mut seqs = Vec::new();
-        for entry in held {
-            if let Some(number) = entry.receipt {
-                if again.contains_key(&number) {
-                    continue;
-                }
-                // A receipt for another peer, who forwarded the entry first, proves nothing to this one.
-                if let Some((_, receipt)) = view.receipt(number)?.filter(|(_, r)| r.receipt.to == *to) {
-                    again.insert(number, receipt);
-                    continue;
-                }
-            }
-            let leaf = match entry.leaf {
-                Some(leaf) => leaf,
-                // It was held before the log began anew.
-                None => self.append_leaf(&format!("entry {}", entry.id)),
-            };
-            items.push(ReceiptItem { kind: ItemKind::Entry, hash: entry.id.0, leaf });
-            seqs.push(entry.seq);
-        }
-        out.extend(again.values().map(WireReceipt::from));
-        if !items.is_empty() {
-            let (number, receipt) = self.issue_receipt(to, items, now)?;
-            self.mark_receipted(&seqs, number);
-            out.push(WireReceipt::from(&receipt));
-        }
-        Ok(out)
-    }
-
-    fn mark_receipted(&mut self, seqs: &[Seq], number: u64) {
-        let mut left: BTreeSet<Seq> = seqs.iter().copied().collect();
-        for change in &mut self.changes {
-            if let Change::Entry(entry) = change
-                && left.remove(&entry.seq)
-            {
-                entry.receipt = Some(number);
-            }
-        }
-        for seq in left {
-            self.changes.push(Change::EntryReceipt { seq, receipt: number });
-        }
-    }
-
-    /// Signs and keeps a receipt.
-    pub(super) fn issue_receipt(
-        &mut self,
-        to: &Did,
-        items: Vec<ReceiptItem>,
-        now: Timestamp,
-    ) -> Result<(u64, SignedReceipt), EngineError> {
-        let number = self.next_receipt;
-        self.next_receipt += 1;
-        let receipt =
-            Receipt { issuer: self.did().clone(), to: to.clone(), time: now, log: self.checkpoint()?, items };
-        let signed = receipt
-            .sign(&*self.keys.node)
-            .map_err(|e| EngineError::Making { what: "a receipt", why: e.to_string() })?;
-        self.changes.push(Change::Receipt {
-            number,
-            direction: Direction::Issued,
-            peer: to.clone(),
-            receipt: Box::new(signed.clone()),
-        });
-        Ok((number, signed))
-    }
-
-    /// Digest of a signed note, for the leaf that proves this node held it.
-    pub(super) fn note_leaf(&mut self, note: &str) {
-        self.append_leaf(&format!("receipt {}", Hash::of(note.as_bytes())));
     }
 }

@@ -9,9 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hiwar_trust::did::Did;
 
 use super::Engine;
-use crate::entry::{Body, DialogueId, EntryId, Membership, SignedEntry};
+use crate::entry::{Body, EntryId, Membership, SignedEntry};
 use crate::ledger::{DialogueRecord, MembershipState};
-use crate::limits;
 
 impl DialogueRecord {
     /// A membership of this dialogue.
@@ -44,6 +43,11 @@ impl DialogueRecord {
     /// Every participant of any membership, past, present or proposed.
     pub fn everyone(&self) -> BTreeSet<Did> {
         self.memberships.iter().flat_map(|m| m.membership.parties.iter().cloned()).collect()
+    }
+
+    /// Whether `did` is a party of any membership, past, present or proposed.
+    pub fn takes_part(&self, did: &Did) -> bool {
+        self.memberships.iter().any(|m| m.membership.parties.contains(did))
     }
 
     /// Finds the membership in force: from the opening one along complete replacements. Of two
@@ -95,8 +99,8 @@ impl Engine {
     pub(super) fn note_membership(&mut self, entry: &SignedEntry, author_assents: bool) {
         match &entry.entry.body {
             Body::Membership(m) => self.note_proposal(entry, m, author_assents),
-            Body::Assent(about) => self.note_voice(entry.dialogue(), about.of, &entry.entry.author, true),
-            Body::Refusal(about) => self.note_voice(entry.dialogue(), about.of, &entry.entry.author, false),
+            Body::Assent(about) => self.note_voice(entry, about.of, true),
+            Body::Refusal(about) => self.note_voice(entry, about.of, false),
             Body::Statement(_)
             | Body::Attachment(_)
             | Body::Correction(_)
@@ -119,6 +123,7 @@ impl Engine {
             membership: membership.clone(),
             assents,
             refusals: BTreeSet::new(),
+            voices: Vec::new(),
         };
         let record = self.dialogues.entry(dialogue).or_insert_with(|| DialogueRecord {
             id: dialogue,
@@ -129,20 +134,29 @@ impl Engine {
             entries: 0,
             updated: entry.entry.time,
         });
-        if record.membership(&entry.id).is_none() && record.memberships.len() < limits::PROPOSALS_MAX {
+        if record.membership(&entry.id).is_none() {
             record.memberships.push(state);
             self.membership_index.insert(entry.id, dialogue);
         }
         record.settle_current();
+        let everyone = record.everyone();
+        self.widen_circles(&everyone);
     }
 
-    fn note_voice(&mut self, dialogue: DialogueId, of: EntryId, voice: &Did, assents: bool) {
-        let Some(record) = self.dialogues.get_mut(&dialogue) else { return };
+    /// Notes that these participants share a dialogue.
+    pub(super) fn widen_circles(&mut self, everyone: &BTreeSet<Did>) {
+        for did in everyone.iter().filter(|did| self.peers.contains_key(did)) {
+            self.circles.entry(did.clone()).or_default().extend(everyone.iter().cloned());
+        }
+    }
+
+    fn note_voice(&mut self, entry: &SignedEntry, of: EntryId, assents: bool) {
+        let Some(record) = self.dialogues.get_mut(&entry.dialogue()) else { return };
         let Some(state) = record.memberships.iter_mut().find(|m| m.entry == of) else { return };
-        if assents {
-            state.assents.insert(voice.clone());
-        } else {
-            state.refusals.insert(voice.clone());
+        let voices = if assents { &mut state.assents } else { &mut state.refusals };
+        // Whoever speaks again says nothing new; those who join later need the first word only.
+        if voices.insert(entry.entry.author.clone()) {
+            state.voices.push(entry.id);
         }
         record.settle_current();
     }
