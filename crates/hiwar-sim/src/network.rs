@@ -376,6 +376,7 @@ impl World {
             return self.late(idx, sender, request, genuine, answer);
         };
         let answer = if genuine || answer.is_err() { answer } else { Err("forged") };
+        let trouble = answer.as_ref().err().copied();
         match (answer, outstanding) {
             (Ok(Answer::Session(name, _)), o) if o.opening => {
                 (link.session, link.number) = (Some(name), 0);
@@ -425,6 +426,9 @@ impl World {
             }
             (Ok(Answer::Nothing), Outstanding { batch: None, .. }) => self.fetch_later(idx, sender, 0),
             (_, outstanding) => self.post_failed(idx, sender, outstanding),
+        }
+        if let Some(code) = trouble {
+            self.note(|| format!("node {idx}: a request to {sender} failed: {code}"));
         }
         Ok(())
     }

@@ -117,8 +117,14 @@ impl Engine {
             return Ok(Ok(Held::again(&stored, self.log_number)));
         }
         if let Err(refused) = self.judge(from, entry.entry(), now) {
-            if refused.0 == RefusalCode::UnknownMembership {
-                self.want_before(view, from, entry.entry())?;
+            match refused.0 {
+                RefusalCode::UnknownMembership => self.want_before(view, from, entry.entry())?,
+                // Its author can sign it again with the key it has now; nobody else can.
+                RefusalCode::RevokedKey => {
+                    let author = entry.entry().entry.author.clone();
+                    self.want(&author, id);
+                }
+                _ => {}
             }
             return Ok(Err(refused));
         }

@@ -206,6 +206,7 @@ impl Engine {
                 peer.identity = Arc::new(identity);
             }
             self.directory = None;
+            self.dirty_peers.insert(did.clone());
             self.append_leaf(&format!("card {hash}"));
         }
     }

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hiwar_trust::did::Did;
-use hiwar_trust::identity::DeliveryMode;
+use hiwar_trust::identity::{DeliveryMode, KeyStatus};
+use hiwar_trust::key::{KeyError, KeyId, Signature};
 use hiwar_trust::time::Timestamp;
 
 use super::brief::{Incoming, Source, Told};
 use super::witness::Challenge;
 use super::{Engine, EngineError, Peer};
 use crate::entry::EntryId;
-use crate::ledger::{Alarm, Change, Delivery, PeerRecord, Seq, Standing, View};
+use crate::ledger::{Alarm, Change, Delivery, PeerRecord, Seq, Standing, StoredEntry, View};
 use crate::wire::{self, BatchHeader, EntryRefusal, PROTOCOL, VerifiedReply};
 
 /// So often in a row delivery must have failed before what waits is given up.
@@ -173,7 +174,7 @@ impl Engine {
         &mut self,
         view: &dyn View,
         did: &Did,
-        entries: Vec<crate::ledger::StoredEntry>,
+        entries: Vec<StoredEntry>,
         compare: bool,
         now: Timestamp,
     ) -> Result<Plan, EngineError> {
@@ -186,8 +187,14 @@ impl Engine {
             entries: entries.len(),
             briefing,
         };
-        let body = wire::write_batch(&header, entries.iter().map(|e| (&*e.content, e.key, &e.signature)))
-            .map_err(|e| EngineError::Making { what: "a batch", why: e.to_string() })?;
+        let making = |why: String| EngineError::Making { what: "a batch", why };
+        let mut signatures = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            signatures.push(self.signature_today(entry).map_err(|e| making(e.to_string()))?);
+        }
+        let signed = entries.iter().zip(&signatures);
+        let body = wire::write_batch(&header, signed.map(|(e, (key, s))| (&*e.content, *key, s)))
+            .map_err(|e| making(e.to_string()))?;
         let token = self.next_token;
         self.next_token = self.next_token.wrapping_add(1);
         let peer = self.peer_mut(did)?;
@@ -203,6 +210,23 @@ impl Engine {
             told,
         });
         Ok(Plan::Push(Box::new(PushPlan { to: did.clone(), token, body, entries: entries.len() })))
+    }
+
+    /// The key and signature under which an entry goes out. An own entry whose key is not believed
+    /// any more is signed again with the present one, which is what tells it from a thief's.
+    fn signature_today(&self, entry: &StoredEntry) -> Result<(KeyId, Signature), KeyError> {
+        let doubtful = match self.own.organisation_key(entry.key) {
+            _ if entry.key == self.own_key => false,
+            (_, KeyStatus::Current | KeyStatus::Unknown) => false,
+            (_, KeyStatus::Revoked { .. }) => true,
+            // Only a clock that jumped back makes an entry look younger than the end of its key.
+            (_, KeyStatus::Retired { at }) => entry.signed().is_ok_and(|signed| signed.entry.time > at),
+        };
+        if doubtful {
+            Ok((self.own_key, self.keys.organisation.sign(&entry.content)?))
+        } else {
+            Ok((entry.key, entry.signature))
+        }
     }
 
     /// A batch could not be delivered, or was answered with an error as a whole.
