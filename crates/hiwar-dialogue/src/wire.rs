@@ -148,6 +148,9 @@ pub enum RefusalCode {
     AboveCap,
     /// The sender's log was rolled back.
     LogRolledBack,
+    /// A code of a later version; it is taken for one that may pass later.
+    #[serde(other)]
+    Unknown,
 }
 
 impl RefusalCode {
@@ -158,7 +161,8 @@ impl RefusalCode {
             | Self::UnknownKey
             | Self::FutureDated
             | Self::UnknownMembership
-            | Self::LogRolledBack => true,
+            | Self::LogRolledBack
+            | Self::Unknown => true,
             Self::Malformed
             | Self::WrongSignature
             | Self::RevokedKey
@@ -182,6 +186,7 @@ impl RefusalCode {
             Self::WrongDialogue => "wrong-dialogue",
             Self::AboveCap => "above-cap",
             Self::LogRolledBack => "log-rolled-back",
+            Self::Unknown => "unknown",
         }
     }
 }

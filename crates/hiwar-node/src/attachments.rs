@@ -1,26 +1,32 @@
 //! Files between nodes: read in parts from whoever announced them, resumed after a break, verified
 //! as a whole before they count.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
+use hiwar_dialogue::ledger::Standing;
 use hiwar_dialogue::limits::ATTACHMENT_PART_BYTES;
+use hiwar_store::WantedAttachment;
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
+use hiwar_trust::identity::{DeliveryMode, Identity};
 use serde::{Deserialize, Serialize};
 
 use crate::node::Shared;
-use crate::peer_client::{PREFIX, PeerLink};
-use crate::peer_server::{Authentic, PeerRefusal, WANTED_FILES, answer, with_peer};
+use crate::peer_client::{ClientError, PREFIX, PeerLink};
+use crate::peer_server::{Authentic, PeerRefusal, answer, with_peer};
 use crate::session::Channel;
 
-/// How long the fetcher rests when nothing is wanted or a peer did not answer.
+/// How long to rest when nothing is wanted or a peer did not answer.
 const REST: Duration = Duration::from_secs(2);
 /// Most files asked for at one time.
 const WANTED_MAX: usize = 16;
+/// Most files looked at to find those that somebody can give now.
+const LOOKED_AT_MAX: usize = 1024;
 
 /// Asks for a part of a file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,7 +54,7 @@ fn internal(error: impl ToString) -> PeerRefusal {
 
 /// Gives a peer a part of a file, if the file belongs to a dialogue of its.
 pub(crate) async fn read(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    with_peer(shared, request, Some(Channel::Attachment), async |shared, authentic| {
+    with_peer(shared, request, Some(Channel::Read), async |shared, authentic| {
         let asked: ReadPart = serde_json::from_slice(&authentic.body)
             .map_err(|e| PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", e))?;
         must_share(&shared, authentic.peer.did(), asked.sha256).await?;
@@ -72,7 +78,11 @@ async fn must_share(shared: &Arc<Shared>, peer: &Did, sha256: Hash) -> Result<()
     let shares = shared
         .writer
         .query(move |engine, _| {
-            dialogues.iter().any(|id| engine.dialogue(id).is_some_and(|d| d.everyone().contains(&peer)))
+            let active = engine.peers().any(|p| p.did == peer && p.standing == Standing::Active);
+            active
+                && dialogues
+                    .iter()
+                    .any(|id| engine.dialogue(id).is_some_and(|d| d.everyone().contains(&peer)))
         })
         .await?;
     if shares {
@@ -89,21 +99,25 @@ async fn must_share(shared: &Arc<Shared>, peer: &Did, sha256: Hash) -> Result<()
 
 /// Takes a part of a file from a peer that accepts no connection and that announced the file.
 pub(crate) async fn write(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    with_peer(shared, request, Some(Channel::Attachment), async |shared, authentic| {
+    with_peer(shared, request, Some(Channel::Write), async |shared, authentic| {
         let part: WritePart = read_query(&authentic)?;
         let peer = authentic.peer.did().clone();
-        let wanted = shared.read(move |reader| reader.wanted_attachments(1024)).await.map_err(internal)?;
-        let Some(file) =
-            wanted.into_iter().find(|w| w.sha256 == part.sha256 && w.author.as_ref() == Some(&peer))
-        else {
+        let wanted =
+            shared.read(|reader| reader.wanted_attachments(LOOKED_AT_MAX)).await.map_err(internal)?;
+        let mut found = None;
+        for file in wanted.into_iter().filter(|w| w.sha256 == part.sha256) {
+            if holders(&shared, &file).await.contains(&peer) {
+                found = Some(file);
+            }
+        }
+        let Some(file) = found else {
             return Err(PeerRefusal::new(
                 StatusCode::NOT_FOUND,
                 "not-wanted",
                 "this file is not wanted from you",
             ));
         };
-        let offset =
-            append(&shared, part.sha256, file.size, part.offset, authentic.body.clone(), &peer).await?;
+        let offset = append(&shared, &file, part.offset, authentic.body.clone()).await?;
         let body = serde_json::to_vec(&PartTaken { offset }).map_err(internal)?;
         Ok(answer(&shared, &authentic, StatusCode::OK, &[], body))
     })
@@ -133,14 +147,17 @@ fn read_query(authentic: &Authentic) -> Result<WritePart, PeerRefusal> {
 /// complete and its digest right, the writer logs it.
 async fn append(
     shared: &Arc<Shared>,
-    sha256: Hash,
-    size: u64,
+    wanted: &WantedAttachment,
     offset: u64,
     bytes: Vec<u8>,
-    author: &Did,
 ) -> Result<u64, PeerRefusal> {
     let folder = shared.folder.clone();
+    let (sha256, size) = (wanted.sha256, wanted.size);
     let taken = tokio::task::spawn_blocking(move || {
+        if folder.path_of(&sha256).is_file() {
+            // A restored store does not know yet that the file is still here.
+            return Ok(size);
+        }
         let mut partial = folder.resume(&sha256, size)?;
         if partial.offset() == offset {
             partial.append(&bytes)?;
@@ -155,18 +172,35 @@ async fn append(
     .map_err(internal)?
     .map_err(internal)?;
     if taken == size {
-        shared.writer.attachment_stored(sha256, vec![author.clone()]).await?;
-        tracing::info!(attachment = %sha256, %author, "attachment complete");
+        // The author is owed a receipt.
+        let authors = wanted.author.clone().into_iter().collect();
+        shared.writer.attachment_stored(sha256, authors).await?;
+        tracing::info!(attachment = %sha256, author = ?wanted.author, "attachment complete");
     }
     Ok(taken)
 }
 
+/// Who may be asked for a file: its author, or for one of this node's own, which a restore from a
+/// backup left behind, the other parties.
+async fn holders(shared: &Arc<Shared>, file: &WantedAttachment) -> Vec<Did> {
+    if let Some(author) = &file.author {
+        return vec![author.clone()];
+    }
+    let (dialogue, me) = (file.dialogue, shared.did.clone());
+    let parties = shared.writer.query(move |engine, _| {
+        engine.dialogue(&dialogue).map(|d| d.everyone().into_iter().filter(|did| *did != me).collect())
+    });
+    parties.await.ok().flatten().unwrap_or_default()
+}
+
 /// The files this node would like from a peer that accepts no connection, as a header value.
 pub(crate) async fn wanted_from(shared: &Arc<Shared>, peer: &Did) -> String {
-    let peer = peer.clone();
-    let wanted = shared.read(move |reader| reader.wanted_attachments(1024)).await.unwrap_or_default();
+    let wanted = shared.read(|reader| reader.wanted_attachments(LOOKED_AT_MAX)).await.unwrap_or_default();
     let mut out = Vec::new();
-    for file in wanted.into_iter().filter(|w| w.author.as_ref() == Some(&peer)).take(WANTED_MAX) {
+    for file in wanted {
+        if out.len() >= WANTED_MAX || !holders(shared, &file).await.contains(peer) {
+            continue;
+        }
         let folder = shared.folder.clone();
         let offset =
             tokio::task::spawn_blocking(move || folder.resume(&file.sha256, file.size).map(|p| p.offset()))
@@ -179,23 +213,28 @@ pub(crate) async fn wanted_from(shared: &Arc<Shared>, peer: &Did) -> String {
     out.join(",")
 }
 
-/// Gives a peer the files it asked for in the answer to a fetch.
-pub(crate) async fn give_wanted(shared: &Arc<Shared>, link: &mut PeerLink, headers: &HeaderMap) {
-    let Some(list) = headers.get(WANTED_FILES).and_then(|v| v.to_str().ok()).map(ToOwned::to_owned) else {
-        return;
-    };
+/// Gives a peer the files it asked for in the answer to a fetch. When none could be given, rests
+/// before it returns, so that the peer is not asked at once what it wants.
+pub(crate) async fn give_wanted(shared: Arc<Shared>, mut link: PeerLink, list: String) {
+    let mut given = false;
     for item in list.split(',').take(WANTED_MAX) {
         let Some((sha256, offset)) =
             item.split_once(':').and_then(|(h, o)| Some((h.parse::<Hash>().ok()?, o.parse::<u64>().ok()?)))
         else {
             continue;
         };
-        if must_share(shared, link.peer().did(), sha256).await.is_err() {
+        if must_share(&shared, link.peer().did(), sha256).await.is_err() {
             continue;
         }
-        if let Err(problem) = give(shared, link, sha256, offset).await {
-            tracing::info!(peer = %link.peer().did(), attachment = %sha256, %problem, "attachment not given");
+        match give(&shared, &mut link, sha256, offset).await {
+            Ok(()) => given = true,
+            Err(problem) => {
+                tracing::info!(peer = %link.peer().did(), attachment = %sha256, %problem, "attachment not given");
+            }
         }
+    }
+    if !given {
+        tokio::time::sleep(REST).await;
     }
 }
 
@@ -225,23 +264,24 @@ async fn give(
     }
 }
 
-/// Fetches the files that entries announced, from their authors, part by part.
+/// Why a file was not fetched.
+enum NotFetched {
+    /// Its holder does not answer; nor will it for the next file.
+    Unreachable(String),
+    /// It could not be had from this holder now.
+    NotNow(String),
+}
+
+fn not_now(problem: impl ToString) -> NotFetched {
+    NotFetched::NotNow(problem.to_string())
+}
+
+/// Fetches the files that entries announced, part by part, from whoever holds them.
 pub(crate) async fn fetch_wanted(shared: Arc<Shared>) {
     let mut commits = shared.writer.commits();
     loop {
         commits.mark_unchanged();
-        let wanted = shared.read(|reader| reader.wanted_attachments(WANTED_MAX)).await.unwrap_or_default();
-        let mut stuck = true;
-        for file in wanted {
-            let Some(author) = file.author else { continue };
-            match fetch(&shared, &author, file.sha256, file.size).await {
-                Ok(()) => stuck = false,
-                Err(problem) => {
-                    tracing::info!(peer = %author, attachment = %file.sha256, %problem, "attachment not fetched yet");
-                }
-            }
-        }
-        if !stuck {
+        if fetch_round(&shared).await {
             continue;
         }
         tokio::select! {
@@ -256,28 +296,68 @@ pub(crate) async fn fetch_wanted(shared: Arc<Shared>) {
     }
 }
 
-async fn fetch(shared: &Arc<Shared>, author: &Did, sha256: Hash, size: u64) -> Result<(), String> {
-    let peer = shared.writer.directory().get(author).cloned().ok_or("its author is no peer")?;
+/// Tries every wanted file once; whether any came.
+async fn fetch_round(shared: &Arc<Shared>) -> bool {
+    let wanted = shared.read(|reader| reader.wanted_attachments(LOOKED_AT_MAX)).await.unwrap_or_default();
+    let mut away = BTreeSet::new();
+    let mut some = false;
+    for file in wanted {
+        for holder in holders(shared, &file).await {
+            let Some(peer) = shared.writer.directory().get(&holder).cloned() else { continue };
+            // A peer that accepts no connection brings its files when it fetches.
+            if away.contains(&holder) || peer.latest().delivery == DeliveryMode::Pull {
+                continue;
+            }
+            let problem = match fetch(shared, peer, &file).await {
+                Ok(()) => {
+                    some = true;
+                    break;
+                }
+                Err(NotFetched::Unreachable(problem)) => {
+                    away.insert(holder.clone());
+                    problem
+                }
+                Err(NotFetched::NotNow(problem)) => problem,
+            };
+            tracing::info!(peer = %holder, attachment = %file.sha256, %problem, "attachment not fetched yet");
+        }
+    }
+    some
+}
+
+async fn fetch(
+    shared: &Arc<Shared>,
+    peer: Arc<Identity>,
+    wanted: &WantedAttachment,
+) -> Result<(), NotFetched> {
     let mut link = PeerLink::new(shared.identity(), shared.keys().node, peer, shared.config.connect_from);
     let folder = shared.folder.clone();
-    let mut offset = tokio::task::spawn_blocking(move || folder.resume(&sha256, size).map(|p| p.offset()))
-        .await
-        .map_err(|e| e.to_string())?
-        .map_err(|e| e.to_string())?;
+    let (sha256, size) = (wanted.sha256, wanted.size);
+    let mut offset = tokio::task::spawn_blocking(move || {
+        if folder.path_of(&sha256).is_file() {
+            Ok(size)
+        } else {
+            folder.resume(&sha256, size).map(|p| p.offset())
+        }
+    })
+    .await
+    .map_err(not_now)?
+    .map_err(not_now)?;
     loop {
-        let asked = serde_json::to_vec(&ReadPart { sha256, offset }).map_err(|e| e.to_string())?;
+        let asked = serde_json::to_vec(&ReadPart { sha256, offset }).map_err(not_now)?;
         let part = if offset < size {
-            link.post(&format!("{PREFIX}/attachments/read"), asked, Duration::ZERO)
-                .await
-                .map_err(|e| e.to_string())?
-                .body
+            match link.post(&format!("{PREFIX}/attachments/read"), asked, Duration::ZERO).await {
+                Ok(answer) => answer.body,
+                Err(error @ ClientError::Refused { .. }) => return Err(not_now(error)),
+                Err(error) => return Err(NotFetched::Unreachable(error.to_string())),
+            }
         } else {
             Vec::new()
         };
         if part.is_empty() && offset < size {
-            return Err(format!("it ends at {offset} of {size} bytes"));
+            return Err(not_now(format!("it ends at {offset} of {size} bytes")));
         }
-        offset = append(shared, sha256, size, offset, part, author).await.map_err(|e| format!("{e:?}"))?;
+        offset = append(shared, wanted, offset, part).await.map_err(|e| not_now(format!("{e:?}")))?;
         if offset >= size {
             return Ok(());
         }

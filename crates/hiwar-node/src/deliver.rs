@@ -15,7 +15,7 @@ use crate::attachments;
 use crate::metrics::PeerLabel;
 use crate::node::Shared;
 use crate::peer_client::{Answer, ClientError, PREFIX, PeerLink};
-use crate::peer_server::{FetchRequest, TOKEN, take_batch};
+use crate::peer_server::{FetchRequest, TOKEN, WANTED_FILES, take_batch};
 use crate::writer::WriterError;
 
 /// Longest sleep of a delivery task without looking again.
@@ -80,7 +80,11 @@ async fn deliver_to(shared: Arc<Shared>, did: Did) {
                     Ok(()) => continue,
                     Err(DeliveryError::Stopped) => return,
                     Err(DeliveryError::Client(error)) => {
-                        tracing::info!(peer = %did, %error, "delivery failed");
+                        if matches!(error, ClientError::OtherCertificate(_)) {
+                            tracing::warn!(peer = %did, %error, "delivery failed");
+                        } else {
+                            tracing::info!(peer = %did, %error, "delivery failed");
+                        }
                         shared.metrics.batches_failed.get_or_create(&label).inc();
                         if shared.writer.failed(did.clone(), push.token).await.is_err() {
                             return;
@@ -141,10 +145,12 @@ async fn send(
 async fn fetch_from(shared: Arc<Shared>, did: Did) {
     let Some(mut link) = link(&shared, &did) else { return };
     let mut pending: Option<(String, Vec<u8>)> = None;
+    // Files are given beside the fetching, so that a large one holds up no entry.
+    let mut giving: Option<JoinHandle<()>> = None;
     loop {
         refresh(&shared, &mut link);
         let fetched = tokio::select! {
-            fetched = fetch_once(&shared, &mut link, &mut pending) => fetched,
+            fetched = fetch_once(&shared, &mut link, &mut pending, &mut giving) => fetched,
             () = shared.stopping.cancelled() => return,
         };
         if let Err(problem) = fetched {
@@ -161,6 +167,7 @@ async fn fetch_once(
     shared: &Arc<Shared>,
     link: &mut PeerLink,
     pending: &mut Option<(String, Vec<u8>)>,
+    giving: &mut Option<JoinHandle<()>>,
 ) -> Result<(), String> {
     let did = link.peer().did().clone();
     let wait_ms = shared.config.delivery.long_poll_ms;
@@ -174,13 +181,24 @@ async fn fetch_once(
         }
         None => (None, None),
     };
-    let request = FetchRequest { wait_ms, token, reply };
+    giving.take_if(|task| task.is_finished());
+    let request = FetchRequest { wait_ms, token, reply, giving: giving.is_some() };
     let body = serde_json::to_vec(&request).map_err(|e| e.to_string())?;
     let answered = link.post(&format!("{PREFIX}/fetch"), body, Duration::from_millis(wait_ms)).await;
     // Whatever became of it, a reply is not brought twice; the peer plans the batch again.
     *pending = None;
     let Answer { status, headers, body } = answered.map_err(|e| e.to_string())?;
-    attachments::give_wanted(shared, link, &headers).await;
+    let wanted = headers.get(WANTED_FILES).and_then(|v| v.to_str().ok());
+    if let (None, Some(list), Some(link)) = (&giving, wanted, self::link(shared, &did)) {
+        let (work, stopping) =
+            (attachments::give_wanted(shared.clone(), link, list.to_owned()), shared.stopping.clone());
+        *giving = Some(tokio::spawn(async move {
+            tokio::select! {
+                () = work => {}
+                () = stopping.cancelled() => {}
+            }
+        }));
+    }
     if status == 204 {
         return Ok(());
     }

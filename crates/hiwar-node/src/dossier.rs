@@ -1,5 +1,6 @@
 //! Gathers a dossier from a running node's store.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -111,7 +112,11 @@ fn from_store(
     let stored = all_entries(reader, dialogue)?;
     let mut sizes: BTreeMap<LogNumber, u64> = BTreeMap::from([(known.log, known.size)]);
     for entry in &stored {
-        let size = sizes.entry(entry.log).or_insert(0);
+        let size = match sizes.entry(entry.log) {
+            Entry::Occupied(known) => known.into_mut(),
+            // A log that ended is shown as it ended: that state the card after it speaks of.
+            Entry::Vacant(ended) => ended.insert(reader.leaves_of(entry.log)?),
+        };
         *size = (*size).max(entry.leaf + 1);
     }
     let mut provers = BTreeMap::new();

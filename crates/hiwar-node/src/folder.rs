@@ -19,6 +19,7 @@ use hiwar_trust::key::{KeyHolder as _, SoftwareKey};
 use hiwar_trust::keyfile::{self, KeyFileError};
 use zeroize::Zeroizing;
 
+use crate::cards;
 use crate::clock::{NoEntropy, now, random};
 use crate::config::{CONFIG_FILE, Config, DeliveryConfig, Tls};
 use crate::tls::{self, TlsError};
@@ -71,6 +72,30 @@ pub enum FolderError {
         /// What is wrong.
         error: KeyFileError,
     },
+    /// A key file is locked.
+    #[error(
+        "{0} is encrypted; give its passphrase with --passphrase-file FILE, or --ask-passphrase on a terminal"
+    )]
+    Locked(PathBuf),
+    /// The file with the node's own cards is wrong.
+    #[error("{path}: {problem}; restore the file from a copy of the keys folder")]
+    Cards {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The store is gone.
+    #[error("{0} is missing; put it back with `hiwar backup restore BACKUP DIR`")]
+    NoStore(PathBuf),
+    /// A backup of another node.
+    #[error("the backup is of {found}, this folder is of {expected}; name the backup of this node")]
+    OtherBackup {
+        /// Whose backup it is.
+        found: Did,
+        /// Whose folder it is.
+        expected: Did,
+    },
     /// The first card cannot be made.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -86,8 +111,8 @@ pub enum FolderError {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
-    /// The configuration cannot be written.
-    #[error("the configuration cannot be written: {0}")]
+    /// The configuration, or the list of desks' tokens, cannot be read or written.
+    #[error("{0}")]
     Config(String),
 }
 
@@ -136,7 +161,10 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, FolderError> {
 /// When it is absent, exposed, locked or no Ed25519 key.
 pub fn read_key(path: &Path, passphrase: Option<&[u8]>) -> Result<SoftwareKey, FolderError> {
     let pem = read_secret(path)?;
-    keyfile::decode(&pem, passphrase).map_err(|error| FolderError::Key { path: path.to_owned(), error })
+    keyfile::decode(&pem, passphrase).map_err(|error| match error {
+        KeyFileError::PassphraseNeeded => FolderError::Locked(path.to_owned()),
+        error => FolderError::Key { path: path.to_owned(), error },
+    })
 }
 
 /// Writes a key file.
@@ -181,14 +209,17 @@ pub fn read_keys(dir: &Path, passphrase: Option<&[u8]>) -> Result<Keys, FolderEr
     })
 }
 
-/// Puts the next organisation key in the place of the old one; the old one is kept beside it.
+/// Puts the next organisation key in the place of the old one; the old one is kept beside it. When
+/// this was cut off before, the old one has been set aside already.
 ///
 /// # Errors
 /// When a file cannot be renamed.
 pub fn retire_key(dir: &Path) -> Result<(), FolderError> {
     let (current, next) = (dir.join(ORGANISATION_KEY), dir.join(NEXT_ORGANISATION_KEY));
-    let retired = dir.join(format!("keys/organisation.key.retired-{}", now().as_seconds()));
-    fs::rename(&current, &retired).map_err(io(&current))?;
+    if current.exists() {
+        let retired = dir.join(format!("keys/organisation.key.retired-{}", now().as_millis()));
+        fs::rename(&current, &retired).map_err(io(&current))?;
+    }
     fs::rename(&next, &current).map_err(io(&next))?;
     sync_parent(&current)
 }
@@ -271,13 +302,16 @@ fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCa
         delivery: DeliveryConfig::default(),
         log: "info".into(),
     };
-    let text = config.to_toml().map_err(|e| FolderError::Config(e.to_string()))?;
+    let text = config
+        .to_toml()
+        .map_err(|e| FolderError::Config(format!("the configuration cannot be written: {e}")))?;
     let config_path = dir.join(CONFIG_FILE);
     fs::write(&config_path, text).map_err(io(&config_path))?;
     let card = first_card(new, &organisation, &node, &recovery, &certificate)?;
     let mut store = SqliteStore::open(dir)?;
     store.apply(&Engine::found(card.clone())?)?;
     store.commit()?;
+    cards::keep(dir, std::slice::from_ref(&card))?;
     sync_parent(&config_path)?;
     Ok(card)
 }
@@ -341,13 +375,30 @@ pub(crate) fn clear_restored(dir: &Path) -> Result<(), FolderError> {
 /// restored. Returns where the old store is.
 ///
 /// # Errors
-/// When the node runs, or something cannot be copied; the old store is then still in place.
+/// When the backup is another node's, the node runs, or something cannot be copied; the old store
+/// is then still in place, and not marked.
 pub fn restore(dir: &Path, backup: &Path) -> Result<Option<PathBuf>, FolderError> {
+    let expected = Config::read(dir).map_err(|e| FolderError::Config(e.to_string()))?.did;
+    let found = hiwar_store::SqliteReader::open(backup)?.own()?;
+    if let Some(first) = found.as_ref().and_then(|own| own.cards.first()).filter(|c| c.card.did != expected) {
+        return Err(FolderError::OtherBackup { found: first.card.did.clone(), expected });
+    }
+    // Marked first: a store that was put in place and not marked would go on as if it were newest.
+    let was_marked = is_marked_restored(dir);
     mark_restored(dir)?;
-    Ok(hiwar_store::backup::restore_in_place(backup, dir)?)
+    let restored = hiwar_store::backup::restore_in_place(backup, dir);
+    if restored.is_err() && !was_marked {
+        clear_restored(dir)?;
+    }
+    Ok(restored?)
 }
 
 /// Origin line of a participant's n-th log.
 pub fn log_origin(did: &Did, number: u32) -> String {
     format!("{did}/log/{number}")
+}
+
+/// Which of its participant's logs an origin line names.
+pub(crate) fn log_number(origin: &str) -> Option<u32> {
+    origin.rsplit_once("/log/")?.1.parse().ok()
 }

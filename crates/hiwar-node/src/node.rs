@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::rotation::{self, RotationError};
 use crate::session::Sessions;
 use crate::writer::{Writer, WriterError};
-use crate::{api, attachments, deliver, listen, peer_server, tls};
+use crate::{api, attachments, cards, deliver, listen, peer_server, tls};
 
 /// How long a stopping node lets requests finish.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: CancellationToken,
     /// Batches handed to fetching peers and not answered yet.
     pub(crate) fetched: tokio::sync::Mutex<BTreeMap<Did, u64>>,
+    /// Held while keys are replaced.
+    pub(crate) rotating: tokio::sync::Mutex<()>,
     passphrase: Option<Zeroizing<Vec<u8>>>,
     keys: RwLock<Keys>,
     readers: Mutex<Vec<SqliteReader>>,
@@ -172,10 +174,17 @@ impl Node {
     /// When anything of it is missing, wrong or taken; nothing is left running then.
     pub async fn start(dir: &Path, passphrase: Option<&[u8]>) -> Result<Self, NodeError> {
         let config = Config::read(dir)?;
+        let database = dir.join(hiwar_store::DATABASE_FILE);
+        if !database.exists() {
+            return Err(FolderError::NoStore(database).into());
+        }
+        // The store comes first, because opening it locks the folder: a second process must not
+        // touch the keys of the one that runs.
+        let mut store = SqliteStore::open(dir)?;
+        cards::recall(dir, &mut store, folder::is_marked_restored(dir))?;
         let keys = folder::read_keys(dir, passphrase)?;
         let desks = Desks::read(dir, &config.desks)?;
         let (peers_listener, api_listener) = bind(&config).await?;
-        let store = SqliteStore::open(dir)?;
         let folder = Arc::new(
             AttachmentFolder::open(dir)
                 .map_err(|e| hiwar_dialogue::ledger::StoreError::Failed(e.to_string()))?,
@@ -192,6 +201,7 @@ impl Node {
             desks,
             stopping: CancellationToken::new(),
             fetched: tokio::sync::Mutex::default(),
+            rotating: tokio::sync::Mutex::default(),
             passphrase: passphrase.map(|p| Zeroizing::new(p.to_vec())),
             keys: RwLock::new(keys),
             readers: Mutex::default(),

@@ -13,7 +13,7 @@ use http::header::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::now;
-use crate::tls;
+use crate::tls::{self, OtherKey};
 
 /// How long a connection may take to come up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -72,6 +72,9 @@ pub enum ClientError {
         /// The problem with its causes.
         problem: String,
     },
+    /// Somebody else's certificate.
+    #[error("{0} cannot be reached: {OtherKey}")]
+    OtherCertificate(Did),
     /// The peer answered with an error.
     #[error("{did} answered {status} ({code}): {detail}")]
     Refused {
@@ -160,7 +163,10 @@ impl PeerLink {
             let sequence = self.sequence.to_string();
             let outcome = self.send(path, body.clone(), &session, &sequence, wait).await;
             match outcome {
-                Err(ClientError::Refused { code, .. }) if code == "unknown-session" && !renewed => {
+                // A session that another link to the same peer has outrun is as good as none.
+                Err(ClientError::Refused { code, .. })
+                    if (code == "unknown-session" || code == "replayed") && !renewed =>
+                {
                     renewed = true;
                     self.session = None;
                 }
@@ -203,8 +209,13 @@ impl PeerLink {
             .map_err(|e| ClientError::Making(e.to_string()))?;
         let sent = ReceivedSignature::of_request(&signed.signature_input, &signed.signature)
             .map_err(|e| ClientError::Making(e.to_string()))?;
-        let unreachable =
-            |e: reqwest::Error| ClientError::Unreachable { did: did.clone(), problem: causes(&e) };
+        let unreachable = |e: reqwest::Error| {
+            if tls::is_other_key(&e) {
+                ClientError::OtherCertificate(did.clone())
+            } else {
+                ClientError::Unreachable { did: did.clone(), problem: causes(&e) }
+            }
+        };
         let response = self
             .client()?
             .post(url)
@@ -291,7 +302,11 @@ impl PeerLink {
 fn endpoint(card: &Card) -> Result<&str, ClientError> {
     let endpoint = card.endpoints.first().ok_or_else(|| ClientError::NoEndpoint(card.did.clone()))?;
     let plain = endpoint.strip_prefix("http://");
-    let loopback = |rest: &str| ["127.0.0.1", "localhost", "[::1]"].iter().any(|h| rest.starts_with(h));
+    let loopback = |rest: &str| {
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        ["127.0.0.1", "localhost", "[::1]"].contains(&host) || authority == "[::1]"
+    };
     if plain.is_some_and(|rest| !loopback(rest)) {
         return Err(ClientError::Insecure(endpoint.clone()));
     }

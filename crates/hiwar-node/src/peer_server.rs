@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hiwar_dialogue::engine::Plan;
+use hiwar_dialogue::ledger::Standing;
 use hiwar_dialogue::wire::{self, WireError};
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
@@ -49,6 +50,9 @@ pub struct FetchRequest {
     /// The reply to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Box<serde_json::value::RawValue>>,
+    /// Whether the asker is giving files already and need not be told what is wanted.
+    #[serde(default)]
+    pub giving: bool,
 }
 
 /// Why a peer's request is refused.
@@ -264,12 +268,30 @@ pub(crate) fn answer(
 pub(crate) fn refuse(shared: &Shared, request: Option<&Authentic>, refusal: PeerRefusal) -> Response {
     shared.metrics.peer_requests_refused.get_or_create(&CodeLabel { code: refusal.code.into() }).inc();
     tracing::info!(code = refusal.code, detail = %refusal.detail, peer = ?request.map(|r| r.peer.did()), "request refused");
-    let body = ErrorBody { code: refusal.code.into(), detail: refusal.detail };
+    // What failed inside, and in which folder, is no business of the peer's.
+    let detail = match refusal.code {
+        "internal" => "this node could not do it; its operator finds the cause in its log".to_owned(),
+        _ => refusal.detail,
+    };
+    let body = ErrorBody { code: refusal.code.into(), detail };
     let bytes = serde_json::to_vec(&body).unwrap_or_default();
     match request {
         Some(request) => answer(shared, request, refusal.status, &[], bytes),
         None => (refusal.status, bytes).into_response(),
     }
+}
+
+async fn must_not_be_retired(shared: &Shared, peer: &Did) -> Result<(), PeerRefusal> {
+    let did = peer.clone();
+    let retired = shared
+        .writer
+        .query(move |engine, _| engine.peers().any(|p| p.did == did && p.standing == Standing::Retired))
+        .await?;
+    if retired {
+        let detail = format!("{peer} was retired by this node's operator");
+        return Err(PeerRefusal::new(StatusCode::FORBIDDEN, "not-dealt-with", detail));
+    }
+    Ok(())
 }
 
 /// Runs a handler for an authenticated request.
@@ -287,6 +309,12 @@ where
         Ok(authentic) => Arc::new(authentic),
         Err(refusal) => return refuse(&shared, None, refusal),
     };
+    // Whether batches of a peer are taken is for the engine to say.
+    if admit != Some(Channel::Batch)
+        && let Err(refusal) = must_not_be_retired(&shared, authentic.peer.did()).await
+    {
+        return refuse(&shared, Some(&authentic), refusal);
+    }
     match handle(shared.clone(), authentic.clone()).await {
         Ok(response) => response,
         Err(refusal) => refuse(&shared, Some(&authentic), refusal),
@@ -345,36 +373,34 @@ async fn fetch(State(shared): State<Arc<Shared>>, request: Request) -> Response 
             .map_err(|e| PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", e))?;
         let did = authentic.peer.did().clone();
         settle_fetched(&shared, &authentic.peer, &asked).await?;
-        let wanted = attachments::wanted_from(&shared, &did).await;
-        let extra = |token: Option<u64>| {
-            let mut extra = Vec::new();
-            if let Some(token) = token {
-                extra.push((TOKEN, token.to_string()));
+        let until = tokio::time::Instant::now() + Duration::from_millis(asked.wait_ms).min(FETCH_WAIT_MAX);
+        let mut commits = shared.writer.commits();
+        let mut wanted = String::new();
+        loop {
+            commits.mark_unchanged();
+            if wanted.is_empty() && !asked.giving {
+                wanted = attachments::wanted_from(&shared, &did).await;
             }
+            let mut extra = Vec::new();
             if !wanted.is_empty() {
                 extra.push((WANTED_FILES, wanted.clone()));
             }
-            extra
-        };
-        let until = tokio::time::Instant::now() + Duration::from_millis(asked.wait_ms).min(FETCH_WAIT_MAX);
-        let mut commits = shared.writer.commits();
-        loop {
-            commits.mark_unchanged();
             match shared.writer.plan(did.clone()).await? {
                 Plan::Push(push) => {
                     shared.fetched.lock().await.insert(did, push.token);
-                    return Ok(answer(&shared, &authentic, StatusCode::OK, &extra(Some(push.token)), push.body));
+                    extra.push((TOKEN, push.token.to_string()));
+                    return Ok(answer(&shared, &authentic, StatusCode::OK, &extra, push.body));
                 }
                 Plan::Wait(next) => {
                     let wake = next.map_or(until, |at| shared.instant_of(at).min(until));
                     if tokio::time::Instant::now() >= until || !wanted.is_empty() {
-                        return Ok(answer(&shared, &authentic, StatusCode::NO_CONTENT, &extra(None), Vec::new()));
+                        return Ok(answer(&shared, &authentic, StatusCode::NO_CONTENT, &extra, Vec::new()));
                     }
                     tokio::select! {
                         () = tokio::time::sleep_until(wake) => {}
                         _ = commits.changed() => {}
                         () = shared.stopping.cancelled() => {
-                            return Ok(answer(&shared, &authentic, StatusCode::NO_CONTENT, &extra(None), Vec::new()));
+                            return Ok(answer(&shared, &authentic, StatusCode::NO_CONTENT, &extra, Vec::new()));
                         }
                     }
                 }

@@ -11,6 +11,7 @@ use hiwar_trust::identity::{Card, LogContinuation, RevokedKey};
 use hiwar_trust::key::KeyHolder as _;
 use hiwar_trust::time::Timestamp;
 
+use crate::cards;
 use crate::clock::now;
 use crate::folder::{self, FolderError, NEXT_ORGANISATION_KEY};
 use crate::node::Shared;
@@ -56,6 +57,8 @@ pub(crate) async fn rotate(
     shared: &Arc<Shared>,
     revocation: Option<Revocation>,
 ) -> Result<Card, RotationError> {
+    // One at a time: a second rotation would overwrite the first one's new key before it is in place.
+    let _one = shared.rotating.lock().await;
     let old = shared.keys();
     let new = folder::new_key()?;
     let next = shared.dir.join(NEXT_ORGANISATION_KEY);
@@ -68,9 +71,14 @@ pub(crate) async fn rotate(
     let signed = card.sign(&[&*old.organisation, &new]).map_err(EngineError::from)?;
     let card = signed.card.clone();
     let keys = Keys { organisation: Arc::new(new), node: old.node };
-    shared.writer.adopt_card(signed, keys.clone()).await?;
+    if let Err(error) = shared.writer.adopt_card(signed, keys.clone()).await {
+        // The card was not kept, so its key is of no use; at the latest the next start removes it.
+        drop(std::fs::remove_file(&next));
+        return Err(error.into());
+    }
     shared.set_keys(keys);
     folder::retire_key(&shared.dir)?;
+    cards::keep(&shared.dir, shared.identity().cards())?;
     Ok(card)
 }
 
@@ -87,5 +95,6 @@ pub(crate) async fn declare_restore(shared: &Arc<Shared>) -> Result<Card, Rotati
     let signed = card.sign(&[&*keys.organisation]).map_err(EngineError::from)?;
     let card = signed.card.clone();
     shared.writer.adopt_card(signed, keys).await?;
+    cards::keep(&shared.dir, shared.identity().cards())?;
     Ok(card)
 }

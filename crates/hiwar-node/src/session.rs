@@ -23,8 +23,10 @@ pub enum Channel {
     Batch,
     /// Fetches by a node that accepts no connection.
     Fetch,
-    /// Parts of files.
-    Attachment,
+    /// Parts of files that the peer reads here.
+    Read,
+    /// Parts of files that the peer brings.
+    Write,
 }
 
 /// Why a request does not fit a session.

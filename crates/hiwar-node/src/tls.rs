@@ -92,6 +92,25 @@ pub fn pinned_client(pin: Hash) -> Result<ClientConfig, TlsError> {
     Ok(config)
 }
 
+/// Somebody answers with another certificate.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "its TLS key is not the one that its card names; nothing was sent: somebody may sit in between, or its certificate was replaced without a new card; ask its operator by another way"
+)]
+pub(crate) struct OtherKey;
+
+/// Whether a connection failed because the peer's TLS key is not the pinned one.
+pub(crate) fn is_other_key(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))) =
+        error.downcast_ref()
+    {
+        return other.0.is::<OtherKey>();
+    }
+    // The error of the handshake travels inside of one of input and output, which hides it from `source`.
+    let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inside.is_some_and(|e| is_other_key(e)) || error.source().is_some_and(is_other_key)
+}
+
 /// Accepts exactly the certificates with the pinned public key, whatever else they say. The pin
 /// comes from the peer's signed card, which a person confirmed by its fingerprint.
 #[derive(Debug)]
@@ -111,9 +130,9 @@ impl ServerCertVerifier for PinnedKey {
     ) -> Result<ServerCertVerified, rustls::Error> {
         match spki_hash(end_entity) {
             Ok(found) if found == self.pin => Ok(ServerCertVerified::assertion()),
-            Ok(_) => Err(rustls::Error::InvalidCertificate(
-                rustls::CertificateError::ApplicationVerificationFailure,
-            )),
+            Ok(_) => Err(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(
+                rustls::OtherError(Arc::new(OtherKey)),
+            ))),
             Err(_) => Err(rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding)),
         }
     }

@@ -79,13 +79,14 @@ enum Job {
     LearnCards { peer: Did, cards: Vec<SignedCard>, answer: Answer<()> },
     AdoptCard { card: Box<SignedCard>, keys: Keys, answer: Answer<()> },
     AttachmentStored { sha256: Hash, authors: Vec<Did>, answer: Answer<()> },
+    Probe { answer: Answer<()> },
     Query(Query),
 }
 
 /// What everybody may know of the writer without asking it.
 #[derive(Debug, Default)]
 pub struct WriterState {
-    /// Whether the last commit succeeded.
+    /// False from a commit that failed until a probe succeeds.
     pub healthy: AtomicBool,
     /// Leaves of the log after the last commit.
     pub log_size: AtomicU64,
@@ -140,6 +141,7 @@ impl Writer {
             directory: directory_out,
             committed: committed_out,
             metrics,
+            lost: false,
         };
         let joined = std::thread::Builder::new()
             .name("writer".into())
@@ -260,6 +262,14 @@ impl Writer {
         ask!(self, AttachmentStored { sha256, authors })
     }
 
+    /// Makes a commit that changes nothing, to learn whether the store takes any again.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn probe(&self) -> Result<(), WriterError> {
+        ask!(self, Probe {})
+    }
+
     /// Reads the engine's state as of the last commit.
     ///
     /// # Errors
@@ -307,6 +317,8 @@ struct Thread {
     directory: watch::Sender<Arc<KeyDirectory>>,
     committed: watch::Sender<u64>,
     metrics: Arc<Metrics>,
+    /// Whether the store can no longer be read; what waits in the queue is refused then.
+    lost: bool,
 }
 
 impl Thread {
@@ -330,15 +342,18 @@ impl Thread {
     fn work(&mut self, group: &mut Vec<Job>) {
         let (mut peers, mut plans, mut commands, mut queries) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut probes = Vec::new();
         for job in group.drain(..) {
             match job {
                 Job::Plan { .. } => plans.push(job),
                 Job::Commands { .. } => commands.push(job),
                 Job::Query(query) => queries.push(query),
+                Job::Probe { .. } => probes.push(job),
                 _ => peers.push(job),
             }
         }
-        for jobs in [peers, plans, commands] {
+        // A probe commits by itself, so it must not stand between a decision and its commit.
+        for jobs in [probes, peers, plans, commands] {
             if !jobs.is_empty() {
                 self.work_through(jobs);
             }
@@ -350,8 +365,10 @@ impl Thread {
 
     fn work_through(&mut self, jobs: Vec<Job>) {
         let mut told: Vec<Told> = Vec::with_capacity(jobs.len());
-        let mut failure = None;
+        let mut failure =
+            self.lost.then(|| StoreError::Failed("the store could not be read any more".into()));
         let mut applied = false;
+        let keys_before = self.keys.clone();
         for job in jobs {
             if failure.is_some() {
                 told.push(refuse(job));
@@ -373,11 +390,12 @@ impl Thread {
             self.metrics.commit_seconds.observe(start.elapsed().as_secs_f64());
         }
         if let Some(error) = &failure {
+            self.keys = keys_before;
+            self.state.healthy.store(false, Ordering::Release);
             self.recover(error);
         } else if applied {
             self.published();
         }
-        self.state.healthy.store(failure.is_none(), Ordering::Release);
         for tell in told {
             tell(failure.as_ref());
         }
@@ -399,6 +417,9 @@ impl Thread {
     }
 
     fn recover(&mut self, error: &StoreError) {
+        if self.lost {
+            return;
+        }
         tracing::error!(%error, "commit failed; nothing of it was kept");
         self.metrics.commit_failures.inc();
         if let Err(error) = self.store.roll_back() {
@@ -409,6 +430,7 @@ impl Thread {
             // Without a store there is no node: stop rather than go on from a state that is not kept.
             Err(error) => {
                 tracing::error!(%error, "the store cannot be read any more; stopping");
+                self.lost = true;
                 self.queue.close();
             }
         }
@@ -461,6 +483,14 @@ impl Thread {
                 let result = self.engine.attachment_stored(&self.store, sha256, &authors);
                 finish(answer, result.map_err(WriterError::from))
             }
+            Job::Probe { answer } => {
+                let kept = self.store.probe();
+                if kept.is_ok() {
+                    self.state.healthy.store(true, Ordering::Release);
+                }
+                // Nothing was decided, so there is nothing to undo.
+                (tell(answer, kept.map_err(WriterError::from)), None)
+            }
             Job::Query(query) => {
                 query(&self.engine, &self.store);
                 (Box::new(|_| {}), None)
@@ -511,6 +541,7 @@ fn refuse(job: Job) -> Told {
         | Job::TrustAgain { answer, .. }
         | Job::LearnCards { answer, .. }
         | Job::AdoptCard { answer, .. }
+        | Job::Probe { answer }
         | Job::AttachmentStored { answer, .. } => tell(answer, Err(WriterError::Stopped)),
         Job::Query(_) => Box::new(|_| {}),
     }

@@ -215,10 +215,12 @@ impl Node {
 
     /// The next card, unchanged but for its place in the chain.
     fn following(&self, now: Timestamp) -> Option<Card> {
-        let identity = self.engine.as_ref()?.identity();
+        let engine = self.engine.as_ref()?;
+        let identity = engine.identity();
         let latest = identity.latest().clone();
         let previous = Some(identity.latest_hash());
-        Some(Card { sequence: latest.sequence + 1, previous, time: now, log_continues: None, ..latest })
+        let time = engine.card_time(now);
+        Some(Card { sequence: latest.sequence + 1, previous, time, log_continues: None, ..latest })
     }
 
     /// A card with new keys, and the keys.

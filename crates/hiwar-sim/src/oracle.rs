@@ -117,6 +117,9 @@ impl World {
             for did in self.audience(known) {
                 let node = self.nodes.iter().position(|n| n.did == did && n.honest);
                 let Some(idx) = node else { continue };
+                if self.does_not_deal_with(idx, &known.entry.author) {
+                    continue;
+                }
                 if !self.nodes.get(idx).is_some_and(|n| n.store.holds(id)) {
                     let (author, kind) = (&known.entry.author, known.entry.body.type_name());
                     return Some(format!("node {idx} lacks {id}, a {kind} by {author}"));
@@ -124,6 +127,14 @@ impl World {
             }
         }
         None
+    }
+
+    /// Whether a node has found a participant out. It need not hold what that one says under keys
+    /// which it has not shown to the node.
+    fn does_not_deal_with(&self, idx: usize, did: &Did) -> bool {
+        let engine = self.nodes.get(idx).and_then(|n| n.engine.as_ref());
+        let standing = engine.and_then(|e| e.peers().find(|p| p.did == *did)).map(|p| &p.standing);
+        standing.is_some_and(|s| *s != Standing::Active)
     }
 
     fn not_agreed(&self) -> Option<String> {

@@ -2,6 +2,8 @@
 
 use hiwar_dialogue::ledger::{Standing, Store as _};
 
+use hiwar_trust::checkpoint::SignedCheckpoint;
+
 use crate::faults::{Byzantine, Restore};
 use crate::world::{Event, Violation, World};
 
@@ -81,8 +83,16 @@ impl World {
         let size = node.engine.as_ref().map_or(0, |e| e.log().1.size());
         loaded.map_err(|e| self.wrong(format!("node {idx} cannot start from its backup: {e}")))?;
         let origin = origin.unwrap_or_default();
-        let shown = self.roots.range((origin.clone(), 0)..=(origin, u64::MAX)).next_back();
-        let shown = shown.map_or(0, |((_, size), _)| *size);
+        // What it had let go may have been lost on the way; only what a peer verified can be missed.
+        let did = self.nodes.get(idx).map(|n| n.did.clone());
+        let verified = self.nodes.iter().filter(|n| n.honest).filter_map(|n| n.store.snapshot().ok());
+        let verified = verified.flat_map(|s| s.peers).filter(|p| Some(&p.did) == did.as_ref());
+        let shown = verified
+            .filter_map(|p| SignedCheckpoint::parse(p.verified?.as_bytes()).ok())
+            .filter(|c| c.checkpoint().origin() == origin)
+            .map(|c| c.checkpoint().size())
+            .max()
+            .unwrap_or(0);
         self.note(|| format!("node {idx}: restored {kind:?} to {size} leaves; it had shown {shown}"));
         self.acknowledged.remove(&idx);
         match kind {

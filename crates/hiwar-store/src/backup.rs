@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::StorageError;
@@ -25,6 +26,9 @@ const BESIDE: [&str; 2] = ["-wal", "-shm"];
 pub fn backup(dir: &Path, to: &Path, time: &str, checkpoint: &str) -> Result<(), StorageError> {
     let reader = SqliteReader::open(dir)?;
     fs::create_dir(to).map_err(StorageError::file(to, "making the new folder"))?;
+    // A backup holds what was said as plainly as the store itself does.
+    fs::set_permissions(to, fs::Permissions::from_mode(0o700))
+        .map_err(StorageError::file(to, "closing the new folder to others"))?;
     let database = to.join(DATABASE_FILE);
     reader.copy_to(&database)?;
     sync(&database)?;
@@ -54,15 +58,16 @@ pub fn restore_in_place(backup: &Path, dir: &Path) -> Result<Option<PathBuf>, St
     source.copy_to(&part)?;
     sync(&part)?;
     let database = dir.join(DATABASE_FILE);
-    let aside = if database.exists() { Some(set_aside(&database)?) } else { None };
+    let aside = set_aside(&database)?;
     fs::rename(&part, &database).map_err(StorageError::file(&database, "renaming"))?;
     sync(dir)?;
     drop(lock);
     Ok(aside)
 }
 
-/// Gives the database, and what SQLite keeps beside it, another name; returns that name.
-fn set_aside(database: &Path) -> Result<PathBuf, StorageError> {
+/// Gives the database, and what SQLite keeps beside it, another name; returns that name. Of a
+/// database that is gone the rest may still be there, and would be taken for the next one's.
+fn set_aside(database: &Path) -> Result<Option<PathBuf>, StorageError> {
     let beside = |path: &Path, suffix: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -78,14 +83,17 @@ fn set_aside(database: &Path) -> Result<PathBuf, StorageError> {
     };
     // What is not carried over yet goes first: without it, the database would be an older one.
     for suffix in BESIDE {
-        let from = beside(database, suffix);
-        match fs::rename(&from, beside(&aside, suffix)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            other => other.map_err(StorageError::file(&from, "setting aside"))?,
-        }
+        move_away(&beside(database, suffix), &beside(&aside, suffix))?;
     }
-    fs::rename(database, &aside).map_err(StorageError::file(database, "setting aside"))?;
-    Ok(aside)
+    Ok(move_away(database, &aside)?.then_some(aside))
+}
+
+/// Renames a file; false when it is not there.
+fn move_away(from: &Path, to: &Path) -> Result<bool, StorageError> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        other => other.map(|()| true).map_err(StorageError::file(from, "setting aside")),
+    }
 }
 
 fn remove_if_there(path: &Path) -> Result<(), StorageError> {
@@ -228,6 +236,24 @@ mod tests {
         fs::write(dir.join(format!("{DATABASE_FILE}-wal")), b"rest").unwrap();
         let aside = restore_in_place(&to, &dir).unwrap().unwrap();
         assert_eq!(fs::read(aside).unwrap(), [b'x'; 9000]);
+        assert_eq!(leaves(&dir), 3);
+    }
+
+    #[test]
+    fn what_a_lost_database_left_behind_does_not_get_into_the_restored_one() {
+        let root = tempfile::tempdir().unwrap();
+        let (dir, to) = (root.path().join("node"), root.path().join("backup"));
+        let mut store = SqliteStore::open(&dir).unwrap();
+        add(&mut store, 0, 3);
+        backup(&dir, &to, "", "").unwrap();
+        add(&mut store, 3, 5);
+        let log = dir.join(format!("{DATABASE_FILE}-wal"));
+        let left = fs::read(&log).unwrap();
+        drop(store);
+        fs::remove_file(dir.join(DATABASE_FILE)).unwrap();
+        fs::write(&log, left).unwrap();
+        assert_eq!(restore_in_place(&to, &dir).unwrap(), None);
+        assert!(!log.exists());
         assert_eq!(leaves(&dir), 3);
     }
 

@@ -239,6 +239,9 @@ impl Card {
         {
             return bad("logOrigin", "must have 1 to 300 characters, without spaces");
         }
+        if !self.log_origin.starts_with(&format!("{}/", self.did)) {
+            return bad("logOrigin", "must begin with the participant's identifier and a slash");
+        }
         if self.revoked.len() > CHAIN_CARDS_MAX || self.revoked.iter().any(|r| r.reason.len() > 1000) {
             return bad("revoked", "is too long");
         }

@@ -329,27 +329,24 @@ impl Engine {
         let mut lacking = Vec::new();
         if let Some(record) = self.dialogues.get(&dialogue) {
             for prev in &signed.entry.prev {
-                if !record.heads.contains(prev)
-                    && !record.missing.contains_key(prev)
-                    && !self.holds(view, prev)?
+                if record.missing.contains_key(prev)
+                    || (!record.heads.contains(prev) && !self.holds(view, prev)?)
                 {
                     lacking.push(*prev);
                 }
             }
         }
-        let was_missing = {
-            let Some(record) = self.dialogues.get_mut(&dialogue) else { return Ok(()) };
-            for prev in &signed.entry.prev {
-                record.heads.remove(prev);
-            }
-            let was_missing = record.missing.remove(&signed.id).is_some();
-            if !was_missing {
-                record.heads.insert(signed.id);
-            }
-            record.entries += 1;
-            record.updated = now;
-            was_missing
-        };
+        let Some(record) = self.dialogues.get_mut(&dialogue) else { return Ok(()) };
+        for prev in &signed.entry.prev {
+            record.heads.remove(prev);
+        }
+        let was_missing = record.missing.remove(&signed.id).is_some();
+        if !was_missing {
+            record.heads.insert(signed.id);
+        }
+        record.link_under_membership(signed, &lacking);
+        record.entries += 1;
+        record.updated = now;
         if was_missing || self.peers.values().any(|p| !p.wanted.is_empty()) {
             for peer in self.peers.values_mut() {
                 peer.wanted.remove(&signed.id);
@@ -357,7 +354,7 @@ impl Engine {
         }
         if let Some(via) = via {
             for prev in lacking {
-                self.miss(&dialogue, prev, via);
+                self.miss(dialogue, prev, via);
             }
         }
         self.dirty_dialogues.insert(dialogue);

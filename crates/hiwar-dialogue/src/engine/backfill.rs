@@ -12,6 +12,9 @@ use crate::limits;
 /// How many entries before one that a peer has lost are sent along: it has probably lost them too.
 const LOST_BEFORE_MAX: usize = 64;
 
+/// Most newest entries of one dialogue in a comparison.
+const HEADS_MAX: usize = 64;
+
 /// Whether an entry tells how a membership came about.
 pub(super) fn is_about_membership(signed: &SignedEntry) -> bool {
     matches!(signed.entry.body, Body::Membership(_) | Body::Assent(_) | Body::Refusal(_))
@@ -24,13 +27,14 @@ impl Engine {
     }
 
     /// Notes that an entry of a dialogue is linked to but not held.
-    pub(super) fn miss(&mut self, dialogue: &EntryId, entry: EntryId, source: &Did) {
-        let Some(record) = self.dialogues.get_mut(dialogue) else { return };
-        if record.missing.len() < limits::MISSING_MAX {
-            record.missing.insert(entry, source.clone());
-            self.dirty_dialogues.insert(*dialogue);
-            self.want(source, entry);
+    pub(super) fn miss(&mut self, dialogue: DialogueId, entry: EntryId, source: &Did) {
+        let Some(record) = self.dialogues.get_mut(&dialogue) else { return };
+        if record.missing.contains_key(&entry) || record.missing.len() >= limits::MISSING_MAX {
+            return;
         }
+        record.missing.insert(entry, source.clone());
+        self.dirty_dialogues.insert(dialogue);
+        self.want(source, entry);
     }
 
     pub(super) fn want(&mut self, from: &Did, entry: EntryId) {
@@ -155,7 +159,7 @@ impl Engine {
             .values()
             .filter(|d| d.takes_part(did))
             .take(limits::HEADS_DIALOGUES_MAX)
-            .map(|d| (d.id, d.heads.iter().take(64).copied().collect()))
+            .map(|d| (d.id, d.heads_for(did).into_iter().take(HEADS_MAX).collect()))
             .collect()
     }
 
@@ -174,7 +178,7 @@ impl Engine {
                 Some(_) => {}
                 None => self.want(did, *dialogue),
             }
-            for id in ids.iter().take(64) {
+            for id in ids.iter().take(HEADS_MAX) {
                 if !self.holds(view, id)? {
                     self.want(did, *id);
                 }

@@ -169,8 +169,9 @@ impl Engine {
 
     /// Takes over newer cards of a peer; a card that contradicts a held one ends trust in it.
     pub fn learn_cards(&mut self, did: &Did, cards: &[SignedCard], now: Timestamp) {
-        let Some(peer) = self.peers.get_mut(did) else { return };
+        let Some(peer) = self.peers.get(did) else { return };
         let mut identity = Identity::clone(&peer.identity);
+        let mut new_log = None;
         let mut grown = false;
         for card in cards.iter().take(CARDS_MAX) {
             let origin_before = identity.latest().log_origin.clone();
@@ -179,7 +180,7 @@ impl Engine {
                 Ok(true) => {
                     grown = true;
                     if identity.latest().log_origin != origin_before {
-                        self.log_was_replaced(did, card, now);
+                        new_log = Some(card);
                     }
                 }
                 Err(error @ IdentityError::Fork { .. }) => {
@@ -199,15 +200,19 @@ impl Engine {
                 Err(_) => break,
             }
         }
-        if grown {
-            let hash = identity.latest_hash();
-            if let Some(peer) = self.peers.get_mut(did) {
-                peer.record.cards = identity.cards().to_vec();
-                peer.identity = Arc::new(identity);
-            }
-            self.directory = None;
-            self.dirty_peers.insert(did.clone());
-            self.append_leaf(&format!("card {hash}"));
+        if !grown || self.has_node_key_of_another(&identity) {
+            return;
+        }
+        let hash = identity.latest_hash();
+        if let Some(peer) = self.peers.get_mut(did) {
+            peer.record.cards = identity.cards().to_vec();
+            peer.identity = Arc::new(identity);
+        }
+        self.directory = None;
+        self.dirty_peers.insert(did.clone());
+        self.append_leaf(&format!("card {hash}"));
+        if let Some(card) = new_log {
+            self.log_was_replaced(did, card, now);
         }
     }
 

@@ -11,6 +11,7 @@ use hiwar_trust::did::Did;
 use super::Engine;
 use crate::entry::{Body, EntryId, Membership, SignedEntry};
 use crate::ledger::{DialogueRecord, MembershipState};
+use crate::limits;
 
 impl DialogueRecord {
     /// A membership of this dialogue.
@@ -48,6 +49,41 @@ impl DialogueRecord {
     /// Whether `did` is a party of any membership, past, present or proposed.
     pub fn takes_part(&self, did: &Did) -> bool {
         self.memberships.iter().any(|m| m.membership.parties.contains(did))
+    }
+
+    /// Links an entry among those that stand under the same membership.
+    pub(super) fn link_under_membership(&mut self, signed: &SignedEntry, lacking: &[EntryId]) {
+        let under = signed.membership();
+        for state in &mut self.memberships {
+            let linked = state.missing.remove(&signed.id);
+            if state.entry != under {
+                continue;
+            }
+            for prev in &signed.entry.prev {
+                state.heads.remove(prev);
+            }
+            if !linked {
+                state.heads.insert(signed.id);
+            }
+            if state.missing.len() < limits::MISSING_MAX {
+                state.missing.extend(lacking);
+            }
+        }
+    }
+
+    /// What to show `did` so that it sees whether it lacks something that it should hold: the newest
+    /// entries under each membership that it is a party of, and how it came to be no party of others.
+    pub fn heads_for(&self, did: &Did) -> BTreeSet<EntryId> {
+        let mut heads = BTreeSet::new();
+        for state in &self.memberships {
+            if state.membership.parties.contains(did) {
+                heads.extend(&state.heads);
+            } else if self.concerned(state).contains(did) {
+                heads.insert(state.entry);
+                heads.extend(&state.voices);
+            }
+        }
+        heads
     }
 
     /// Finds the membership in force: from the opening one along complete replacements. Of two
@@ -124,6 +160,8 @@ impl Engine {
             assents,
             refusals: BTreeSet::new(),
             voices: Vec::new(),
+            heads: BTreeSet::new(),
+            missing: BTreeSet::new(),
         };
         let record = self.dialogues.entry(dialogue).or_insert_with(|| DialogueRecord {
             id: dialogue,

@@ -26,6 +26,12 @@ impl Engine {
                 problem: "is this node itself; a node is no peer of its own",
             });
         }
+        if self.has_node_key_of_another(&identity) {
+            return Err(EngineError::Peer {
+                did,
+                problem: "names a node key that belongs to another; ask its operator",
+            });
+        }
         if let Some(peer) = self.peers.get_mut(&did) {
             let mut known = Identity::clone(&peer.identity);
             let mut new_log = None;
@@ -69,6 +75,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a participant names a node key that this node or another peer has: requests signed
+    /// with that key would then be taken for the wrong one's.
+    pub(super) fn has_node_key_of_another(&self, identity: &Identity) -> bool {
+        let key = &identity.latest().node_key;
+        let others = self.peers.values().map(|p| &p.identity).filter(|i| i.did() != identity.did());
+        others.chain([&self.own]).any(|other| other.node_keys().any(|k| k == key))
+    }
+
     /// Stops dealing with a peer; what it said stays.
     ///
     /// # Errors
@@ -94,6 +108,12 @@ impl Engine {
         peer.next_attempt = now;
         self.dirty_peers.insert(did.clone());
         Ok(())
+    }
+
+    /// The time to write into this node's next card: now, but not before anything that this node
+    /// has said, since an entry that claims to be younger than the end of its key is not believed.
+    pub fn card_time(&self, now: Timestamp) -> Timestamp {
+        self.dialogues.values().map(|d| d.updated).fold(now, Timestamp::max)
     }
 
     /// Takes over this node's next card: a rotated key, another address, or a log that continues

@@ -37,7 +37,9 @@ fn claim(collected: &Collected, index: usize, alarm: &Alarm) -> Claim {
 
 /// What the evidence proves by itself.
 fn proof(alarm: &Alarm, identity: &Identity) -> Option<String> {
-    two_states(alarm, identity).or_else(|| two_cards(alarm, identity))
+    two_states(alarm, identity)
+        .or_else(|| two_cards(alarm, identity))
+        .or_else(|| declared_restore(alarm, identity))
 }
 
 /// Two signed states of one log with one size and different roots.
@@ -79,5 +81,19 @@ fn two_cards(alarm: &Alarm, identity: &Identity) -> Option<String> {
             }
             _ => None,
         }
+    })
+}
+
+/// A card of its own in which it says that its log goes on anew after a restore.
+fn declared_restore(alarm: &Alarm, identity: &Identity) -> Option<String> {
+    alarm.evidence.iter().take(16).find_map(|text| {
+        let card: SignedCard = serde_json::from_str(text).ok()?;
+        let own = identity.cards().contains(&card) && card.card.log_continues.is_some();
+        own.then(|| {
+            format!(
+                "it declared with card {} that its node was restored and that its log goes on as {}",
+                card.card.sequence, card.card.log_origin
+            )
+        })
     })
 }

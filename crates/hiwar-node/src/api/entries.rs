@@ -6,9 +6,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use hiwar_dialogue::engine::{Command, Draft};
 use hiwar_dialogue::entry::{Attachment, DialogueId, EntryId, Texts, Words};
 use hiwar_dialogue::ledger::{Delivery, StoredEntry};
+use hiwar_dialogue::limits::ATTACHMENTS_MAX;
 use hiwar_dialogue::marking::Marking;
 use hiwar_trust::did::Did;
 use serde::{Deserialize, Serialize};
@@ -143,8 +145,27 @@ impl From<What> for Command {
     }
 }
 
-fn draft(shared: &Shared, caller: &Caller, action: Action) -> Result<Draft, ApiError> {
+/// Files must have the size that the entry announces: with another one, no peer's copy would ever
+/// be complete. Those that are not here are left to the engine to refuse.
+async fn must_have_their_sizes(shared: &Shared, attachments: &[Attachment]) -> Result<(), ApiError> {
+    for file in attachments.iter().take(ATTACHMENTS_MAX) {
+        let stored = tokio::fs::metadata(shared.folder.path_of(&file.sha256)).await;
+        if let Some(found) = stored.ok().map(|m| m.len()).filter(|found| *found != file.size) {
+            let detail = format!(
+                "the file {:?} is announced with {} bytes, but has {found} bytes; announce its size as the upload answered it",
+                file.name, file.size
+            );
+            return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "wrong-size", detail));
+        }
+    }
+    Ok(())
+}
+
+async fn draft(shared: &Shared, caller: &Caller, action: Action) -> Result<Draft, ApiError> {
     let desk = acting_desk(shared, caller, action.desk.as_deref())?;
+    if let What::Say { attachments, .. } = &action.what {
+        must_have_their_sizes(shared, attachments).await?;
+    }
     Ok(Draft { desk, command: action.what.into(), nonce: random().map_err(ApiError::internal)? })
 }
 
@@ -154,7 +175,7 @@ fn made(made: &Made) -> Value {
 
 /// Carries out one action; answers when it is durable.
 pub(super) async fn act(shared: &Shared, caller: &Caller, action: Action) -> Result<Made, ApiError> {
-    let draft = draft(shared, caller, action)?;
+    let draft = draft(shared, caller, action).await?;
     let Carried { made, refused } = shared.writer.commands(vec![draft]).await?;
     match (made.first(), refused) {
         (Some(made), _) => Ok(*made),
@@ -219,7 +240,7 @@ pub(super) async fn bulk(
         }
         let action: Action = serde_json::from_slice(line)
             .map_err(|e| ApiError::bad_request(format!("line {}: {e}", index + 1)))?;
-        drafts.push(draft(&shared, &caller, action)?);
+        drafts.push(draft(&shared, &caller, action).await?);
     }
     let Carried { made: entries, refused } = shared.writer.commands(drafts).await?;
     let line = entries.len() + 1;

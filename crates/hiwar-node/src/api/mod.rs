@@ -27,6 +27,8 @@ use crate::writer::WriterError;
 
 /// The document that describes the API (OpenAPI 3.1).
 pub const OPENAPI: &str = include_str!("openapi.json");
+/// Longest refusal of the framework that is passed on.
+const REFUSAL_BYTES_MAX: usize = 4096;
 /// Largest JSON body.
 const JSON_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -138,7 +140,43 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/readyz", get(operations::ready))
         .route("/metrics", get(operations::metrics))
         .fallback(unknown)
+        .layer(middleware::map_response(in_one_form))
         .with_state(shared)
+}
+
+/// Gives refusals that come from the framework (a wrong method, a query that cannot be read, a
+/// body that is too large) the form that all others have.
+async fn in_one_form(response: Response) -> Response {
+    let status = response.status();
+    let json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|t| t.as_bytes().starts_with(b"application/json"));
+    // The readiness of a node is told as text.
+    if json || !status.is_client_error() {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, REFUSAL_BYTES_MAX).await.unwrap_or_default();
+    let (code, standard) = match status {
+        StatusCode::METHOD_NOT_ALLOWED => (
+            "method-not-allowed",
+            "this address does not take that method; GET /api/v1/openapi.json lists those it takes",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "the body is larger than 8 MiB; send it in parts"),
+        StatusCode::NOT_FOUND => ("not-found", "there is no such address"),
+        _ => ("bad-request", "the request cannot be read"),
+    };
+    let detail = match String::from_utf8_lossy(&text).trim() {
+        "" => standard.to_owned(),
+        _ if status == StatusCode::PAYLOAD_TOO_LARGE => standard.to_owned(),
+        text => text.to_owned(),
+    };
+    let mut refusal = ApiError::new(status, code, detail).into_response();
+    if let Some(allow) = head.headers.get(header::ALLOW) {
+        refusal.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    refusal
 }
 
 async fn unknown() -> ApiError {

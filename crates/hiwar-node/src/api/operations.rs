@@ -18,6 +18,7 @@ use super::{ApiError, By, must_be_operator};
 use crate::metrics::PeerLabel;
 use crate::node::Shared;
 use crate::rotation::{self, Revocation};
+use crate::writer::WriterError;
 
 /// How long the writer may take to answer before the node is not ready.
 const READY_LIMIT: Duration = Duration::from_secs(2);
@@ -80,10 +81,24 @@ pub(super) async fn healthy() -> &'static str {
     "alive\n"
 }
 
+/// Whether the writer answers; what it answers shows in its state.
+async fn probe(shared: &Shared) -> Result<(), WriterError> {
+    match shared.writer.probe().await {
+        Err(error @ WriterError::Stopped) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// `GET /readyz`: the writer answers, its last commit was kept, and the node has not halted.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    let answered = tokio::time::timeout(READY_LIMIT, shared.writer.query(|_, _| ())).await;
     let state = shared.writer.state();
+    let healthy = state.healthy.load(Ordering::Acquire);
+    // After a failed commit nothing may come along to be committed; so the question asks for one.
+    let answered = if healthy {
+        tokio::time::timeout(READY_LIMIT, shared.writer.query(|_, _| ())).await
+    } else {
+        tokio::time::timeout(READY_LIMIT, probe(&shared)).await
+    };
     let problem = if !matches!(answered, Ok(Ok(()))) {
         Some("the writer does not answer")
     } else if !state.healthy.load(Ordering::Acquire) {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use hiwar_dialogue::entry::DialogueId;
-use hiwar_dialogue::ledger::{Alarm, Delivery, Direction, OwnRecord, Seq, StoreError, StoredEntry};
+use hiwar_dialogue::ledger::{
+    Alarm, Delivery, Direction, LogNumber, OwnRecord, Seq, StoreError, StoredEntry,
+};
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::time::Timestamp;
@@ -75,6 +77,14 @@ impl SqliteReader {
     /// When the store fails.
     pub fn own(&self) -> Result<Option<OwnRecord>, StoreError> {
         self.database.own()
+    }
+
+    /// Leaves of one of this node's logs.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn leaves_of(&self, log: LogNumber) -> Result<u64, StoreError> {
+        self.database.log_size(log)
     }
 
     /// Entries of a dialogue at positions above `after`, oldest first.

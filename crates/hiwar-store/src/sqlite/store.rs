@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hiwar_dialogue::entry::EntryId;
 use hiwar_dialogue::ledger::{
@@ -16,6 +17,11 @@ use super::lock::FolderLock;
 use super::migrate::{MIGRATIONS, migrate};
 use super::read::Database;
 use crate::error::StorageError;
+
+/// What a probe writes: 256 KiB.
+const PROBE_BYTES: u32 = 256 * 1024;
+/// How long a store that is closed waits for readers.
+const LAST_WAIT: Duration = Duration::from_millis(500);
 
 /// Where the open transaction stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,9 +89,38 @@ impl SqliteStore {
         }
     }
 
+    /// Writes about as much as a batch takes, and takes it away again: whether the disk has room. A
+    /// small commit may still succeed where the next batch fails.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        self.roll_back()?;
+        let write = format!(
+            "BEGIN IMMEDIATE; DROP TABLE IF EXISTS room; CREATE TABLE room (bytes BLOB) STRICT;
+             INSERT INTO room VALUES (zeroblob({PROBE_BYTES})); COMMIT; DROP TABLE room;"
+        );
+        let written = self.database.connection.execute_batch(&write).map_err(store_error);
+        if written.is_err() && !self.database.connection.is_autocommit() {
+            self.run("ROLLBACK")?;
+        }
+        written
+    }
+
     fn run(&self, sql: &str) -> Result<(), StoreError> {
         let run = || self.database.connection.prepare_cached(sql)?.execute([]);
         run().map(drop).map_err(store_error)
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Carries the write-ahead log over into the database, so that the one file is the whole store
+    /// while no node runs. Readers that are still open would keep SQLite from doing it by itself.
+    fn drop(&mut self) {
+        // What cannot be carried over now is at the next start; nothing is lost.
+        let connection = &self.database.connection;
+        drop(connection.busy_timeout(LAST_WAIT));
+        drop(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
     }
 }
 

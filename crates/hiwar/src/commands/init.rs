@@ -60,6 +60,12 @@ impl Init {
                 format!("did:web:{}%3A{}", host(listen), listen.port()).parse()?
             }
         };
+        let unspecified = self.listen.is_some_and(|l| l.ip().is_unspecified());
+        if self.url.is_none() && (unspecified || self.behind_proxy) && self.listen.is_some() {
+            anyhow::bail!(
+                "give the address that peers are told with --url, such as https://ministry.example:7400; --listen alone does not say it"
+            );
+        }
         let port = self.listen.map_or(7401, |l| l.port().saturating_add(1));
         let api_listen = self.api.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)));
         let tls = if self.behind_proxy { Tls::BehindProxy } else { Tls::Pinned };
