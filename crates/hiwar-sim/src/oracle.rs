@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hiwar_dialogue::entry::{Body, DialogueId, Entry, EntryId, Membership};
-use hiwar_dialogue::ledger::Standing;
+use hiwar_dialogue::ledger::{Standing, View as _};
 use hiwar_trust::checkpoint::SignedCheckpoint;
 use hiwar_trust::did::Did;
 
@@ -129,6 +129,15 @@ impl World {
         None
     }
 
+    /// Whether a peer is to take something of what waits for it at a node.
+    fn is_awaited(&self, idx: usize, did: &Did) -> bool {
+        let Some(node) = self.nodes.get(idx) else { return false };
+        let Some(peer) = self.nodes.iter().position(|n| n.did == *did && n.honest) else { return false };
+        let entries = node.store.waiting(did).filter_map(|seq| node.store.entry(seq).ok().flatten());
+        let mut known = entries.filter_map(|e| self.known.get(&e.id));
+        known.any(|k| !self.does_not_deal_with(peer, &k.entry.author))
+    }
+
     /// Whether a node has found a participant out. It need not hold what that one says under keys
     /// which it has not shown to the node.
     fn does_not_deal_with(&self, idx: usize, did: &Did) -> bool {
@@ -155,7 +164,7 @@ impl World {
                         held.current
                     ));
                 }
-                if let Some(missing) = held.missing.keys().find(|id| self.is_due(id, &node.did)) {
+                if let Some(missing) = held.missing.keys().find(|id| self.is_due(id, idx, &node.did)) {
                     return Some(format!("node {idx} misses {missing}"));
                 }
                 if let Some(held) = held.missing.keys().find(|id| node.store.holds(id)) {
@@ -167,8 +176,11 @@ impl World {
     }
 
     /// Whether a participant is to hold an entry that somebody holds.
-    fn is_due(&self, id: &EntryId, did: &Did) -> bool {
-        self.known.get(id).is_some_and(|k| self.audience(k).contains(did) || k.is_about_membership())
+    fn is_due(&self, id: &EntryId, idx: usize, did: &Did) -> bool {
+        self.known.get(id).is_some_and(|k| {
+            let meant = self.audience(k).contains(did) || k.is_about_membership();
+            meant && !self.does_not_deal_with(idx, &k.entry.author)
+        })
     }
 
     fn not_settled(&self) -> Option<String> {
@@ -185,7 +197,7 @@ impl World {
                 if status.record.standing != Standing::Active {
                     return Some(format!("node {idx} does not trust {did}"));
                 }
-                if status.backlog > 0 {
+                if status.backlog > 0 && self.is_awaited(idx, did) {
                     return Some(format!("{} entries of node {idx} wait for {did}", status.backlog));
                 }
                 if !status.record.owed_attachments.is_empty() {

@@ -13,7 +13,7 @@ use crate::limits;
 const LOST_BEFORE_MAX: usize = 64;
 
 /// Most newest entries of one dialogue in a comparison.
-const HEADS_MAX: usize = 64;
+const HEADS_MAX: usize = limits::FETCH_IDS_MAX;
 
 /// Whether an entry tells how a membership came about.
 pub(super) fn is_about_membership(signed: &SignedEntry) -> bool {
@@ -100,7 +100,8 @@ impl Engine {
             }
             if asked.contains(&id) && is_about_membership(&signed) {
                 // Who asks how a membership came about is given all of it.
-                left.extend(self.history(signed.dialogue()).into_iter().filter(|id| seen.insert(*id)));
+                let history = self.dialogues.get(&signed.dialogue()).into_iter().flat_map(|d| d.history());
+                left.extend(history.filter(|id| seen.insert(*id)));
             }
             let had =
                 stored.via.as_ref() == Some(did) || matches!(delivery, Some(Delivery::Receipted { .. }));
@@ -128,12 +129,6 @@ impl Engine {
             Some(seq) => Ok(view.entry(seq)?),
             None => Ok(None),
         }
-    }
-
-    /// All entries that tell how the memberships of a dialogue came about.
-    fn history(&self, dialogue: DialogueId) -> Vec<EntryId> {
-        let states = self.dialogues.get(&dialogue).map(|d| d.memberships.as_slice()).unwrap_or_default();
-        states.iter().flat_map(|m| std::iter::once(m.entry).chain(m.voices.iter().copied())).collect()
     }
 
     /// Whether an entry may go to `did`: it is in the entry's audience, or a participant of the
@@ -173,10 +168,8 @@ impl Engine {
         heads: &BTreeMap<DialogueId, Vec<EntryId>>,
     ) -> Result<(), EngineError> {
         for (dialogue, ids) in heads.iter().take(limits::HEADS_DIALOGUES_MAX) {
-            match self.dialogues.get(dialogue) {
-                Some(record) if !record.takes_part(did) => continue,
-                Some(_) => {}
-                None => self.want(did, *dialogue),
+            if !self.dialogues.contains_key(dialogue) {
+                self.want(did, *dialogue);
             }
             for id in ids.iter().take(HEADS_MAX) {
                 if !self.holds(view, id)? {

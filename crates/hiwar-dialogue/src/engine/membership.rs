@@ -72,18 +72,21 @@ impl DialogueRecord {
     }
 
     /// What to show `did` so that it sees whether it lacks something that it should hold: the newest
-    /// entries under each membership that it is a party of, and how it came to be no party of others.
+    /// entries under each membership that it is a party of. Who takes part in some memberships only
+    /// is shown how all of them came about as well, since that is not among those entries.
     pub fn heads_for(&self, did: &Did) -> BTreeSet<EntryId> {
-        let mut heads = BTreeSet::new();
-        for state in &self.memberships {
-            if state.membership.parties.contains(did) {
-                heads.extend(&state.heads);
-            } else if self.concerned(state).contains(did) {
-                heads.insert(state.entry);
-                heads.extend(&state.voices);
-            }
+        let (of, others): (Vec<_>, Vec<_>) =
+            self.memberships.iter().partition(|m| m.membership.parties.contains(did));
+        let mut heads: BTreeSet<EntryId> = of.iter().flat_map(|m| m.heads.iter().copied()).collect();
+        if !others.is_empty() {
+            heads.extend(self.history());
         }
         heads
+    }
+
+    /// All entries that tell how the memberships came about.
+    pub(super) fn history(&self) -> impl Iterator<Item = EntryId> {
+        self.memberships.iter().flat_map(|m| std::iter::once(m.entry).chain(m.voices.iter().copied()))
     }
 
     /// Finds the membership in force: from the opening one along complete replacements. Of two
