@@ -1,10 +1,10 @@
 //! Proofs from a stored log, at any size it has had.
 
 use hiwar_trust::hash::Hash;
-use hiwar_trust::merkle::{self, HashReader, ReadError};
-use hiwar_trust::tiles::{LogTail, TailReader, TileIndex};
+use hiwar_trust::merkle;
+use hiwar_trust::tiles::{LogTail, TailReader};
 
-use crate::engine::{EngineError, restore_tail};
+use crate::engine::{EngineError, StoredTiles, restore_tail};
 use crate::ledger::{LogNumber, View};
 
 /// One state of a stored log, from which proofs can be made.
@@ -33,7 +33,7 @@ impl<'a> LogProver<'a> {
     /// # Errors
     /// When the log has no such leaf.
     pub fn inclusion(&self, leaf: u64) -> Result<Vec<Hash>, EngineError> {
-        let stored = |tile: TileIndex| self.read(tile);
+        let stored = self.stored();
         let reader = TailReader { tail: &self.tail, stored: &stored };
         Ok(merkle::inclusion_proof_from(&reader, leaf, self.tail.size())?)
     }
@@ -43,26 +43,12 @@ impl<'a> LogProver<'a> {
     /// # Errors
     /// When `from` is larger than this state.
     pub fn consistency(&self, from: u64) -> Result<Vec<Hash>, EngineError> {
-        let stored = |tile: TileIndex| self.read(tile);
+        let stored = self.stored();
         let reader = TailReader { tail: &self.tail, stored: &stored };
         Ok(merkle::consistency_proof_from(&reader, from, self.tail.size())?)
     }
 
-    /// One tile of the log.
-    ///
-    /// # Errors
-    /// When the log has not reached it at this size.
-    pub fn tile(&self, tile: TileIndex) -> Result<Vec<Hash>, EngineError> {
-        let stored = |tile: TileIndex| self.read(tile);
-        let reader = TailReader { tail: &self.tail, stored: &stored };
-        Ok(reader.read_tile(tile)?.into_owned())
-    }
-
-    fn read(&self, tile: TileIndex) -> Result<Vec<Hash>, ReadError> {
-        match self.view.tile(self.log, tile.level(), tile.index()) {
-            Ok(Some(hashes)) => Ok(hashes),
-            Ok(None) => Err(ReadError::Missing { tile }),
-            Err(error) => Err(ReadError::Storage { tile, reason: error.to_string() }),
-        }
+    fn stored(&self) -> StoredTiles<'_> {
+        StoredTiles { view: self.view, log: self.log, changes: &[] }
     }
 }

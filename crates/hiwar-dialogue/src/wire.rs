@@ -276,8 +276,16 @@ pub struct VerifiedBatch {
 /// A reply whose receipts were verified.
 #[derive(Clone, Debug)]
 pub struct VerifiedReply {
-    /// The reply; its briefing's receipts are the verified ones.
-    pub reply: Reply,
+    pub(crate) reply: Reply,
+    /// The receipts of its briefing, read and verified.
+    pub(crate) receipts: Vec<SignedReceipt>,
+}
+
+impl VerifiedReply {
+    /// The reply.
+    pub fn reply(&self) -> &Reply {
+        &self.reply
+    }
 }
 
 /// The keys known at one moment, shared by the threads that verify.
@@ -471,8 +479,8 @@ pub fn verify_reply(body: &[u8], issuer: &Identity) -> Result<VerifiedReply, Wir
     if reply.protocol != PROTOCOL {
         return Err(WireError::OtherProtocol { found: reply.protocol.chars().take(40).collect() });
     }
-    verify_receipts(&reply.briefing.receipts, issuer)?;
-    Ok(VerifiedReply { reply })
+    let receipts = verify_receipts(&reply.briefing.receipts, issuer)?;
+    Ok(VerifiedReply { reply, receipts })
 }
 
 /// Reads and verifies receipts as they travel.

@@ -231,3 +231,35 @@ impl Store for MemoryStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Place, contract_suite, model_test};
+
+    /// Memory, whose process ends by losing what was not committed.
+    struct Memory;
+
+    impl Place for Memory {
+        type Store = MemoryStore;
+
+        fn empty(&self) -> MemoryStore {
+            MemoryStore::new()
+        }
+
+        fn reopen(&self, mut store: MemoryStore) -> MemoryStore {
+            store.crash();
+            store
+        }
+    }
+
+    #[test]
+    fn memory_keeps_the_contract_of_stores() {
+        contract_suite(&Memory);
+    }
+
+    #[test]
+    fn memory_keeps_what_the_model_keeps() {
+        model_test(&Memory, 64);
+    }
+}

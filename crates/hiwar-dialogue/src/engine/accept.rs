@@ -274,7 +274,7 @@ impl Engine {
         self.next_seq += 1;
         let leaf = self.append_leaf(&format!("entry {}", signed.id));
         let dialogue = signed.dialogue();
-        self.note_membership(&signed, true);
+        self.note_membership(&signed);
         self.link(view, &signed, via.as_ref(), now)?;
         for file in &signed.entry.attachments {
             let author = (signed.entry.author != *self.did()).then(|| signed.entry.author.clone());
@@ -374,7 +374,7 @@ impl Engine {
         }
     }
 
-    fn want(&mut self, from: &Did, entry: EntryId) {
+    pub(super) fn want(&mut self, from: &Did, entry: EntryId) {
         if let Some(peer) = self.peers.get_mut(from)
             && peer.wanted.len() < limits::MISSING_MAX
         {

@@ -8,14 +8,14 @@ use hiwar_trust::checkpoint::{Checkpoint, SignedCheckpoint};
 use hiwar_trust::did::Did;
 use hiwar_trust::identity::{Identity, IdentityError, SignedCard};
 use hiwar_trust::merkle;
-use hiwar_trust::receipt::{ItemKind, ReceiptItem, key_name};
+use hiwar_trust::receipt::{ItemKind, ReceiptItem, SignedReceipt, key_name};
 use hiwar_trust::time::Timestamp;
 
 use super::{Engine, EngineError};
 use crate::entry::{Body, DialogueId, EntryId, SignedEntry};
 use crate::ledger::{Alarm, Standing, View};
 use crate::limits;
-use crate::wire::{self, Briefing, ChallengeAnswer, LogState, WireReceipt};
+use crate::wire::{self, Briefing, ChallengeAnswer, LogState, VerifiedReply, WireReceipt};
 
 /// What a briefing calls for in the answer.
 #[derive(Debug, Default)]
@@ -166,19 +166,8 @@ impl Engine {
             .collect()
     }
 
-    /// Takes in what the reply to a batch says; the batch's entries are in `in_flight`.
-    pub(super) fn brief_in_reply(
-        &mut self,
-        view: &dyn View,
-        did: &Did,
-        briefing: Briefing,
-        in_flight: &BTreeMap<EntryId, u64>,
-        now: Timestamp,
-    ) -> Result<News, EngineError> {
-        self.brief(view, did, briefing, in_flight, now, Source::Reply)
-    }
-
-    /// Takes in what a batch says.
+    /// Takes in what a batch says, whose cards were learned before. The receipts that it brings
+    /// are few, for files.
     pub(super) fn brief_in(
         &mut self,
         view: &dyn View,
@@ -186,14 +175,32 @@ impl Engine {
         briefing: Briefing,
         now: Timestamp,
     ) -> Result<News, EngineError> {
-        self.brief(view, did, briefing, &BTreeMap::new(), now, Source::Batch)
+        let identity = self.peer_mut(did)?.identity.clone();
+        let receipts = wire::verify_receipts(&briefing.receipts, &identity).unwrap_or_default();
+        self.brief(view, did, briefing, receipts, &BTreeMap::new(), now, Source::Batch)
     }
 
+    /// Takes in what the reply to a batch says, with its receipts as the thread that read it
+    /// verified them; the batch's entries are in `in_flight`.
+    pub(super) fn brief_in_reply(
+        &mut self,
+        view: &dyn View,
+        did: &Did,
+        reply: VerifiedReply,
+        in_flight: &BTreeMap<EntryId, u64>,
+        now: Timestamp,
+    ) -> Result<News, EngineError> {
+        self.learn_cards(did, &reply.reply.briefing.cards, now);
+        self.brief(view, did, reply.reply.briefing, reply.receipts, in_flight, now, Source::Reply)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what came, with what, into what, and when")]
     fn brief(
         &mut self,
         view: &dyn View,
         did: &Did,
         briefing: Briefing,
+        receipts: Vec<SignedReceipt>,
         in_flight: &BTreeMap<EntryId, u64>,
         now: Timestamp,
         source: Source,
@@ -203,7 +210,6 @@ impl Engine {
         peer.record.clock_skew_ms = Some(briefing.time.millis_since(now));
         peer.last_exchange = now;
         self.dirty_peers.insert(did.clone());
-        self.learn_cards(did, &briefing.cards, now);
         self.note_known(did, &briefing);
         self.check_log(did, &briefing.log, source, now, &mut news);
         self.check_answers(did, &briefing.answers, &briefing.log, now);
@@ -213,13 +219,9 @@ impl Engine {
         if let Some(note) = &briefing.ahead {
             self.check_own_rollback(did, note, now);
         }
-        let identity = self.peer_mut(did)?.identity.clone();
-        // Receipts of a reply were verified by the thread that read it; a batch may bring some, too.
-        if let Ok(receipts) = wire::verify_receipts(&briefing.receipts, &identity) {
-            for receipt in receipts {
-                if receipt.receipt.to == *self.did() {
-                    self.receipted(view, did, receipt, in_flight)?;
-                }
+        for receipt in receipts {
+            if receipt.receipt.to == *self.did() && receipt.receipt.issuer == *did {
+                self.receipted(view, did, receipt, in_flight)?;
             }
         }
         self.serve_wanted(view, did, &briefing.wanted)?;
@@ -237,6 +239,9 @@ impl Engine {
 
     /// Takes over newer cards of a peer; a card that contradicts a held one ends trust in it.
     pub fn learn_cards(&mut self, did: &Did, cards: &[SignedCard], now: Timestamp) {
+        if cards.is_empty() {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(did) else { return };
         let mut identity = Identity::clone(&peer.identity);
         let mut grown = false;
@@ -522,32 +527,15 @@ impl Engine {
             if known.is_none() {
                 // The opening entry is asked for with the newest ones; what comes before it is
                 // refused for the time being and comes again.
-                self.want_opening(did, *dialogue);
+                self.want(did, *dialogue);
             }
             for id in ids.iter().take(64) {
                 if view.find(id)?.is_none() {
-                    self.miss_head(dialogue, *id, did);
+                    self.want(did, *id);
                 }
             }
         }
         Ok(())
-    }
-
-    fn want_opening(&mut self, did: &Did, dialogue: DialogueId) {
-        if let Some(peer) = self.peers.get_mut(did)
-            && peer.wanted.len() < limits::MISSING_MAX
-        {
-            peer.wanted.entry(dialogue).or_insert(0);
-        }
-    }
-
-    /// A head of the other's that is not held is wanted, but nothing here links to it.
-    fn miss_head(&mut self, _dialogue: &DialogueId, id: EntryId, did: &Did) {
-        if let Some(peer) = self.peers.get_mut(did)
-            && peer.wanted.len() < limits::MISSING_MAX
-        {
-            peer.wanted.entry(id).or_insert(0);
-        }
     }
 
     /// Compares what `via` was shown of a third party's log with what this node was shown.

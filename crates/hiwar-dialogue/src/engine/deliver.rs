@@ -284,11 +284,11 @@ impl Engine {
         view: &dyn View,
         did: &Did,
         token: u64,
-        reply: VerifiedReply,
+        mut reply: VerifiedReply,
         now: Timestamp,
     ) -> Result<(), EngineError> {
         self.must_deal_with(did)?;
-        let flight = self.peer_mut(did)?.in_flight.take_if(|f| f.token == token);
+        let mut flight = self.peer_mut(did)?.in_flight.take_if(|f| f.token == token);
         if let Some(compare_ms) = flight.as_ref().filter(|f| f.compared).map(|_| self.config.compare_ms) {
             self.peer_mut(did)?.compare_due = now.plus_millis(compare_ms);
         }
@@ -300,9 +300,10 @@ impl Engine {
             peer.record.down_alarmed = false;
             peer.compare_due = now;
         }
-        let items = flight.as_ref().map(|f| f.items.clone()).unwrap_or_default();
-        let news = self.brief_in_reply(view, did, reply.reply.briefing, &items, now)?;
-        for refusal in reply.reply.refused {
+        let items = flight.as_mut().map(|f| std::mem::take(&mut f.items)).unwrap_or_default();
+        let refusals = std::mem::take(&mut reply.reply.refused);
+        let news = self.brief_in_reply(view, did, reply, &items, now)?;
+        for refusal in refusals {
             self.refused(did, &items, refusal, now);
         }
         if let Some(cosigned) = news.cosigned {

@@ -108,9 +108,9 @@ impl Engine {
     }
 
     /// Takes note of what a newly held entry means for the dialogue's membership.
-    pub(super) fn note_membership(&mut self, entry: &SignedEntry, author_assents: bool) {
+    pub(super) fn note_membership(&mut self, entry: &SignedEntry) {
         match &entry.entry.body {
-            Body::Membership(m) => self.note_proposal(entry, m, author_assents),
+            Body::Membership(m) => self.note_proposal(entry, m),
             Body::Assent(about) => self.note_voice(entry.dialogue(), about.of, &entry.entry.author, true),
             Body::Refusal(about) => self.note_voice(entry.dialogue(), about.of, &entry.entry.author, false),
             Body::Statement(_)
@@ -122,18 +122,14 @@ impl Engine {
         }
     }
 
-    fn note_proposal(&mut self, entry: &SignedEntry, membership: &Membership, author_assents: bool) {
+    fn note_proposal(&mut self, entry: &SignedEntry, membership: &Membership) {
         let dialogue = entry.dialogue();
-        let mut assents = BTreeSet::new();
-        if author_assents {
-            assents.insert(entry.entry.author.clone());
-        }
         let state = MembershipState {
             entry: entry.id,
             author: entry.entry.author.clone(),
             arrangement: entry.entry.arrangement.clone(),
             membership: membership.clone(),
-            assents,
+            assents: BTreeSet::from([entry.entry.author.clone()]),
             refusals: BTreeSet::new(),
         };
         let record = self.dialogues.entry(dialogue).or_insert_with(|| DialogueRecord {

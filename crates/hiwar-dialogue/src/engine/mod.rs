@@ -196,11 +196,11 @@ pub struct Engine {
 }
 
 /// Reads complete tiles of one log from a view.
-struct StoredTiles<'a> {
-    view: &'a dyn View,
-    log: LogNumber,
+pub(crate) struct StoredTiles<'a> {
+    pub(crate) view: &'a dyn View,
+    pub(crate) log: LogNumber,
     /// Decided but not yet applied to the store.
-    changes: &'a [Change],
+    pub(crate) changes: &'a [Change],
 }
 
 impl HashReader for StoredTiles<'_> {
@@ -649,15 +649,5 @@ impl Engine {
         let stored = StoredTiles { view, log: self.log_number, changes: &self.changes };
         let reader = TailReader { tail: &self.log, stored: &stored };
         Ok(reader.read_tile(tile)?.into_owned())
-    }
-
-    /// An inclusion proof of a leaf in this node's log at `size`.
-    ///
-    /// # Errors
-    /// When the log has no such leaf or size.
-    pub fn inclusion(&self, view: &dyn View, index: u64, size: u64) -> Result<Vec<Hash>, EngineError> {
-        let stored = StoredTiles { view, log: self.log_number, changes: &self.changes };
-        let reader = TailReader { tail: &self.log, stored: &stored };
-        Ok(merkle::inclusion_proof_from(&reader, index, size)?)
     }
 }

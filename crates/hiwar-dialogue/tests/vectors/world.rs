@@ -143,7 +143,7 @@ fn exchange(from: &mut Node, to: &mut Node, minutes: i64) -> Exchange {
     let bytes = serde_json::to_vec(&reply).unwrap();
     let issuer = from.engine.peer_identity(&to.did).unwrap();
     let verified = wire::verify_reply(&bytes, issuer).unwrap();
-    assert!(verified.reply.refused.is_empty(), "{:?}", verified.reply.refused);
+    assert!(verified.reply().refused.is_empty(), "{:?}", verified.reply().refused);
     from.engine.settle(&from.store, &to.did, push.token, verified, at(minutes)).unwrap();
     from.commit();
     Exchange {

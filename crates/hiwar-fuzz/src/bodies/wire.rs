@@ -73,9 +73,9 @@ pub fn reply(data: &[u8]) {
     let read = verify_reply(data, &ISSUER);
     answered(&read);
     let Ok(verified) = read else { return };
-    let written = serde_json::to_vec(&verified.reply).unwrap_or_default();
-    let again = verify_reply(&written, &ISSUER).map(|again| again.reply);
-    assert_eq!(again, Ok(verified.reply), "written and read differently");
+    let written = serde_json::to_vec(verified.reply()).unwrap_or_default();
+    let again = verify_reply(&written, &ISSUER).map(|again| again.reply().clone());
+    assert_eq!(again, Ok(verified.reply().clone()), "written and read differently");
 }
 
 /// Valid replies.
