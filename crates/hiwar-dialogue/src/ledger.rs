@@ -269,6 +269,16 @@ pub struct MembershipState {
     pub assents: BTreeSet<Did>,
     /// Who has refused.
     pub refusals: BTreeSet<Did>,
+    /// The entries that say so, one for each voice: who joins later is given them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voices: Vec<EntryId>,
+    /// Entries that stand under it and that no other entry under it links to. Who takes part in some
+    /// memberships only is shown these, since the newest entries of all may not be for it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub heads: BTreeSet<EntryId>,
+    /// Entries that an entry under it links to and this node does not hold.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub missing: BTreeSet<EntryId>,
 }
 
 /// The state of a dialogue.

@@ -33,7 +33,7 @@ pub const HEADS_DIALOGUES_MAX: usize = 1_024;
 pub const FUTURE_MILLIS_MAX: i64 = 24 * 60 * 60 * 1000;
 /// Most entries a node waits for at one time per dialogue; more gaps are asked for in turn.
 pub const MISSING_MAX: usize = 4_096;
-/// Most undecided membership proposals in one dialogue.
+/// Most memberships that may compete to replace the one in force; a desk cannot propose more.
 pub const PROPOSALS_MAX: usize = 64;
 /// Part of an attachment that travels in one request.
 pub const ATTACHMENT_PART_BYTES: u64 = 8 * 1024 * 1024;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
-use hiwar_trust::identity::{Identity, KeyStatus, SignedCard};
+use hiwar_trust::identity::{Identity, SignedCard};
 use hiwar_trust::receipt::{ReceiptItem, SignedReceipt};
 use hiwar_trust::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,8 @@ pub enum RefusalCode {
     FutureDated,
     /// The membership it stands under is not held yet.
     UnknownMembership,
+    /// It opens a dialogue in which the sender or the receiver takes no part, and was not asked for.
+    NotAskedFor,
     /// The author is no party, or the receiver is none.
     NotAParty,
     /// The entry names another dialogue or arrangement than its membership.
@@ -160,6 +162,7 @@ impl RefusalCode {
             Self::UnknownAuthor
             | Self::UnknownKey
             | Self::FutureDated
+            | Self::NotAskedFor
             | Self::UnknownMembership
             | Self::LogRolledBack
             | Self::Unknown => true,
@@ -182,6 +185,7 @@ impl RefusalCode {
             Self::RevokedKey => "revoked-key",
             Self::FutureDated => "future-dated",
             Self::UnknownMembership => "unknown-membership",
+            Self::NotAskedFor => "not-asked-for",
             Self::NotAParty => "not-a-party",
             Self::WrongDialogue => "wrong-dialogue",
             Self::AboveCap => "above-cap",
@@ -271,20 +275,31 @@ pub struct VerifiedBatch {
     pub header: BatchHeader,
     /// Each line: the entry, or why it is refused.
     pub lines: Vec<Result<VerifiedEntry, EntryRefusal>>,
+    /// The receipts in the header, unless one of them is wrong: then none.
+    receipts: Vec<SignedReceipt>,
+}
+
+impl VerifiedBatch {
+    pub(crate) fn take_receipts(&mut self) -> Vec<SignedReceipt> {
+        std::mem::take(&mut self.receipts)
+    }
 }
 
 /// A reply whose receipts were verified.
 #[derive(Clone, Debug)]
 pub struct VerifiedReply {
-    pub(crate) reply: Reply,
-    /// The receipts of its briefing, read and verified.
-    pub(crate) receipts: Vec<SignedReceipt>,
+    reply: Reply,
+    receipts: Vec<SignedReceipt>,
 }
 
 impl VerifiedReply {
     /// The reply.
     pub fn reply(&self) -> &Reply {
         &self.reply
+    }
+
+    pub(crate) fn into_parts(self) -> (Reply, Vec<SignedReceipt>) {
+        (self.reply, self.receipts)
     }
 }
 
@@ -394,7 +409,9 @@ pub fn verify_batch_on(threads: usize, body: &[u8], keys: &KeyDirectory) -> Resu
             lines
         })
     };
-    Ok(VerifiedBatch { header, lines })
+    let receipts = sender.as_deref().map(|issuer| verify_receipts(&header.briefing.receipts, issuer));
+    let receipts = receipts.and_then(Result::ok).unwrap_or_default();
+    Ok(VerifiedBatch { header, lines, receipts })
 }
 
 /// Fewer entries than this are not worth a thread of their own.
@@ -444,34 +461,25 @@ fn verify_line(
             format!("{author} is no peer of this node; add its invitation"),
         );
     };
-    let (key, status) = identity.organisation_key(signed.key);
-    let Some(key) = key else {
+    let Some(key) = identity.organisation_key(signed.key).0 else {
         return refuse(
             Some(signed.id),
             RefusalCode::UnknownKey,
             format!("{author} has shown no card with key {}", signed.key),
         );
     };
-    if let KeyStatus::Retired { at } = status
-        && signed.entry.time > at
-    {
-        return refuse(
-            Some(signed.id),
-            RefusalCode::RevokedKey,
-            format!("{author} replaced key {} at {at}, before the entry's time", signed.key),
-        );
-    }
     if let Err(error) = signed.verify(key) {
         return refuse(Some(signed.id), RefusalCode::WrongSignature, error.to_string());
     }
     Ok(VerifiedEntry(signed))
 }
 
-/// Reads a reply and verifies its receipts.
+/// Reads a reply and verifies its receipts, by the keys of the issuer that are held and those that
+/// this very reply brings.
 ///
 /// # Errors
 /// When it is malformed or a receipt is wrong.
-pub fn verify_reply(body: &[u8], issuer: &Identity) -> Result<VerifiedReply, WireError> {
+pub fn verify_reply(body: &[u8], issuer: &Arc<Identity>) -> Result<VerifiedReply, WireError> {
     if body.len() > limits::BATCH_BYTES_MAX {
         return Err(WireError::TooLarge { found: body.len(), max: limits::BATCH_BYTES_MAX, unit: "bytes" });
     }
@@ -479,7 +487,8 @@ pub fn verify_reply(body: &[u8], issuer: &Identity) -> Result<VerifiedReply, Wir
     if reply.protocol != PROTOCOL {
         return Err(WireError::OtherProtocol { found: reply.protocol.chars().take(40).collect() });
     }
-    let receipts = verify_receipts(&reply.briefing.receipts, issuer)?;
+    let issuer = with_new_cards(Some(issuer), &reply.briefing.cards).unwrap_or_else(|| Arc::clone(issuer));
+    let receipts = verify_receipts(&reply.briefing.receipts, &issuer)?;
     Ok(VerifiedReply { reply, receipts })
 }
 

@@ -12,6 +12,7 @@ use hiwar_trust::identity::DeliveryMode;
 use tokio::task::JoinHandle;
 
 use crate::attachments;
+use crate::clock::random;
 use crate::metrics::PeerLabel;
 use crate::node::Shared;
 use crate::peer_client::{Answer, ClientError, PREFIX, PeerLink};
@@ -20,8 +21,10 @@ use crate::writer::WriterError;
 
 /// Longest sleep of a delivery task without looking again.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// Wait after a fetch failed.
-const FETCH_RETRY: Duration = Duration::from_secs(2);
+/// Wait after something failed.
+const RETRY: Duration = Duration::from_secs(2);
+/// Longest wait between two fetches that fail.
+const FETCH_RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// Keeps one delivery task running for every peer.
 pub(crate) async fn supervise(shared: Arc<Shared>) {
@@ -53,7 +56,13 @@ fn link(shared: &Shared, did: &Did) -> Option<PeerLink> {
     Some(PeerLink::new(shared.identity(), shared.keys().node, peer, shared.config.connect_from))
 }
 
-fn refresh(shared: &Shared, link: &mut PeerLink) {
+async fn refresh(shared: &Shared, link: &mut PeerLink) {
+    let learned = link.take_learned();
+    if !learned.is_empty()
+        && let Err(error) = shared.writer.learn_cards(link.peer().did().clone(), learned).await
+    {
+        tracing::warn!(peer = %link.peer().did(), %error, "newer cards could not be kept");
+    }
     if let Some(peer) = shared.writer.directory().get(link.peer().did()) {
         link.renew(shared.identity(), shared.keys().node, peer.clone());
     }
@@ -64,7 +73,7 @@ async fn deliver_to(shared: Arc<Shared>, did: Did) {
     let mut commits = shared.writer.commits();
     let label = PeerLabel { peer: did.to_string() };
     loop {
-        refresh(&shared, &mut link);
+        refresh(&shared, &mut link).await;
         commits.mark_unchanged();
         if link.peer().latest().delivery == DeliveryMode::Pull {
             // It fetches; there is nothing to send until its card says otherwise.
@@ -98,7 +107,7 @@ async fn deliver_to(shared: Arc<Shared>, did: Did) {
             Err(WriterError::Stopped) => return,
             Err(error) => {
                 tracing::error!(peer = %did, %error, "no plan could be made");
-                tokio::time::Instant::now() + FETCH_RETRY
+                tokio::time::Instant::now() + RETRY
             }
         };
         tokio::select! {
@@ -147,20 +156,32 @@ async fn fetch_from(shared: Arc<Shared>, did: Did) {
     let mut pending: Option<(String, Vec<u8>)> = None;
     // Files are given beside the fetching, so that a large one holds up no entry.
     let mut giving: Option<JoinHandle<()>> = None;
+    let mut failed: u32 = 0;
     loop {
-        refresh(&shared, &mut link);
+        refresh(&shared, &mut link).await;
         let fetched = tokio::select! {
             fetched = fetch_once(&shared, &mut link, &mut pending, &mut giving) => fetched,
             () = shared.stopping.cancelled() => return,
         };
-        if let Err(problem) = fetched {
-            tracing::info!(peer = %did, %problem, "fetch failed");
-            tokio::select! {
-                () = tokio::time::sleep(FETCH_RETRY) => {}
-                () = shared.stopping.cancelled() => return,
-            }
+        let Err(problem) = fetched else {
+            failed = 0;
+            continue;
+        };
+        tracing::info!(peer = %did, %problem, "fetch failed");
+        let wait = RETRY.saturating_mul(1 << failed.min(10)).min(FETCH_RETRY_MAX);
+        failed = failed.saturating_add(1);
+        tokio::select! {
+            () = tokio::time::sleep(wait + jitter(wait)) => {}
+            () = shared.stopping.cancelled() => return,
         }
     }
+}
+
+/// Up to a quarter of `wait`, so that many nodes that lost one peer do not come back at once.
+fn jitter(wait: Duration) -> Duration {
+    // Without randomness there is no jitter, which is no reason not to fetch.
+    let [part] = random::<1>().unwrap_or_default();
+    wait / 4 * u32::from(part) / 256
 }
 
 async fn fetch_once(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::httpsig::{self, ReceivedSignature, RequestParts, ResponseParts};
-use hiwar_trust::identity::{Card, Identity};
+use hiwar_trust::identity::{Card, Identity, SignedCard};
 use hiwar_trust::key::KeyHolder;
 use http::header::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,12 @@ use crate::tls::{self, OtherKey};
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a request may take beyond the time it asks the peer to wait.
 const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+/// Refusals that a new session mends: the peer restarted; another link to it has outrun this one; or
+/// it was restored from a backup and knows an older card, and the request for a session shows the
+/// newest.
+const RENEWS_SESSION: [&str; 3] = ["unknown-session", "replayed", "unknown-key"];
+/// Most cards taken from one answer.
+const CARDS_MAX: usize = 16;
 /// Largest answer read.
 const ANSWER_BYTES_MAX: usize = hiwar_dialogue::limits::BATCH_BYTES_MAX + 64 * 1024;
 
@@ -34,8 +40,11 @@ pub const SEQUENCE: &str = "hiwar-sequence";
 /// Asks for a session.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SessionRequest {
-    /// The asker's cards that the other may lack.
-    pub cards: Vec<hiwar_trust::identity::SignedCard>,
+    /// The asker's cards.
+    pub cards: Vec<SignedCard>,
+    /// Sequence of the other's newest card that the asker holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub knows_card: Option<u64>,
 }
 
 /// Grants a session.
@@ -43,6 +52,9 @@ pub struct SessionRequest {
 pub struct SessionAnswer {
     /// The session's name.
     pub session: String,
+    /// The cards that the asker lacks; the newest may name the key that signs this answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cards: Vec<SignedCard>,
 }
 
 /// An error as it travels.
@@ -111,6 +123,14 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// What came back for a request, not verified yet.
+struct Received {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    request: ReceivedSignature,
+}
+
 /// A link to one peer: its connection pool, session and counter.
 pub struct PeerLink {
     me: Arc<Identity>,
@@ -120,6 +140,7 @@ pub struct PeerLink {
     http: Option<(Option<Hash>, reqwest::Client)>,
     session: Option<String>,
     sequence: u64,
+    learned: Vec<SignedCard>,
 }
 
 impl PeerLink {
@@ -130,7 +151,7 @@ impl PeerLink {
         peer: Arc<Identity>,
         from: Option<IpAddr>,
     ) -> Self {
-        Self { me, key, peer, from, http: None, session: None, sequence: 0 }
+        Self { me, key, peer, from, http: None, session: None, sequence: 0, learned: Vec::new() }
     }
 
     /// Goes on with newer cards of either side.
@@ -161,11 +182,10 @@ impl PeerLink {
             let session = self.session.clone().unwrap_or_default();
             self.sequence += 1;
             let sequence = self.sequence.to_string();
-            let outcome = self.send(path, body.clone(), &session, &sequence, wait).await;
-            match outcome {
-                // A session that another link to the same peer has outrun is as good as none.
+            let received = self.send(path, body.clone(), &session, &sequence, wait).await?;
+            match self.accept(received, &self.peer) {
                 Err(ClientError::Refused { code, .. })
-                    if (code == "unknown-session" || code == "replayed") && !renewed =>
+                    if RENEWS_SESSION.contains(&code.as_str()) && !renewed =>
                 {
                     renewed = true;
                     self.session = None;
@@ -177,13 +197,32 @@ impl PeerLink {
 
     async fn open_session(&mut self) -> Result<(), ClientError> {
         let making = |e: serde_json::Error| ClientError::Making(e.to_string());
-        let request = SessionRequest { cards: self.me.cards().to_vec() };
+        let knows_card = Some(self.peer.latest().sequence);
+        let request = SessionRequest { cards: self.me.cards().to_vec(), knows_card };
         let body = serde_json::to_vec(&request).map_err(making)?;
-        let answer = self.send(&format!("{PREFIX}/session"), body, "new", "0", Duration::ZERO).await?;
+        let received = self.send(&format!("{PREFIX}/session"), body, "new", "0", Duration::ZERO).await?;
+        let shown = serde_json::from_slice::<SessionAnswer>(&received.body).map(|answer| answer.cards);
+        let mut peer = Identity::clone(&self.peer);
+        let mut learned = Vec::new();
+        for card in shown.unwrap_or_default().into_iter().take(CARDS_MAX) {
+            if peer.extend(card.clone()).is_ok_and(|newer| newer) {
+                learned.push(card);
+            }
+        }
+        let answer = self.accept(received, &peer)?;
         let granted: SessionAnswer = serde_json::from_slice(&answer.body).map_err(making)?;
+        if !learned.is_empty() {
+            self.peer = Arc::new(peer);
+            self.learned = learned;
+        }
         self.session = Some(granted.session);
         self.sequence = 0;
         Ok(())
+    }
+
+    /// Cards of the peer that the last request for a session brought.
+    pub fn take_learned(&mut self) -> Vec<SignedCard> {
+        std::mem::take(&mut self.learned)
     }
 
     async fn send(
@@ -193,7 +232,7 @@ impl PeerLink {
         session: &str,
         sequence: &str,
         wait: Duration,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<Received, ClientError> {
         let did = self.peer.did().clone();
         let url = format!("{}{path}", endpoint(self.peer.latest())?);
         let digest = httpsig::content_digest(&Hash::of(&body));
@@ -207,7 +246,7 @@ impl PeerLink {
         };
         let signed = httpsig::sign_request(&parts, now(), &*self.key)
             .map_err(|e| ClientError::Making(e.to_string()))?;
-        let sent = ReceivedSignature::of_request(&signed.signature_input, &signed.signature)
+        let request = ReceivedSignature::of_request(&signed.signature_input, &signed.signature)
             .map_err(|e| ClientError::Making(e.to_string()))?;
         let unreachable = |e: reqwest::Error| {
             if tls::is_other_key(&e) {
@@ -233,7 +272,13 @@ impl PeerLink {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let body = read_limited(response, &did).await?;
-        self.verify_answer(status, &headers, &body, &sent)?;
+        Ok(Received { status, headers, body, request })
+    }
+
+    fn accept(&self, received: Received, peer: &Identity) -> Result<Answer, ClientError> {
+        let Received { status, headers, body, request } = received;
+        self.verify_answer(status, &headers, &body, &request, peer)?;
+        let did = peer.did().clone();
         if status == 200 || status == 204 {
             return Ok(Answer { status, headers, body });
         }
@@ -252,6 +297,7 @@ impl PeerLink {
         headers: &HeaderMap,
         body: &[u8],
         request: &ReceivedSignature,
+        peer: &Identity,
     ) -> Result<(), ClientError> {
         let forged = |problem: String| ClientError::Forged { did: self.peer.did().clone(), problem };
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
@@ -265,7 +311,7 @@ impl PeerLink {
         let parts = ResponseParts { status, content_digest: digest, request_signature: &request.signature };
         let hash = Hash::of(body);
         let mut problem = "no node key of it fits".to_owned();
-        for key in self.peer.node_keys() {
+        for key in peer.node_keys() {
             match httpsig::verify_response(&parts, &hash, &received, key) {
                 Ok(()) => return Ok(()),
                 Err(error) => problem = error.to_string(),

@@ -327,7 +327,11 @@ async fn session(State(shared): State<Arc<Shared>>, request: Request) -> Respons
             random::<16>().map_err(|e| PeerRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e))?,
         );
         shared.sessions.start(authentic.peer.did(), name.clone());
-        let body = serde_json::to_vec(&SessionAnswer { session: name }).unwrap_or_default();
+        let asked: SessionRequest = serde_json::from_slice(&authentic.body)
+            .map_err(|e| PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", e))?;
+        let held = asked.knows_card.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX).saturating_add(1));
+        let cards = shared.identity().cards().iter().skip(held).take(16).cloned().collect();
+        let body = serde_json::to_vec(&SessionAnswer { session: name, cards }).unwrap_or_default();
         Ok(answer(&shared, &authentic, StatusCode::OK, &[], body))
     })
     .await

@@ -39,17 +39,18 @@ pub enum RotationError {
     Engine(#[from] EngineError),
 }
 
-/// The card that follows `latest`, unchanged but for its place in the chain.
-fn following(shared: &Shared) -> Card {
+/// The card that follows the newest one, unchanged but for its place in the chain.
+async fn following(shared: &Shared) -> Result<Card, WriterError> {
+    let time = shared.writer.query(|engine, _| engine.card_time(now())).await?;
     let identity = shared.identity();
     let latest = identity.latest().clone();
-    Card {
+    Ok(Card {
         sequence: latest.sequence + 1,
         previous: Some(identity.latest_hash()),
-        time: now(),
+        time,
         log_continues: None,
         ..latest
-    }
+    })
 }
 
 /// Brings a new organisation key into force.
@@ -63,7 +64,7 @@ pub(crate) async fn rotate(
     let new = folder::new_key()?;
     let next = shared.dir.join(NEXT_ORGANISATION_KEY);
     folder::write_key(&next, &new, shared.passphrase())?;
-    let mut card = following(shared);
+    let mut card = following(shared).await?;
     card.organisation_key = new.public_key().clone();
     if let Some(Revocation { since, reason }) = revocation {
         card.revoked.push(RevokedKey { key: old.organisation.public_key().id(), since, reason });
@@ -89,7 +90,7 @@ pub(crate) async fn declare_restore(shared: &Arc<Shared>) -> Result<Card, Rotati
         .query(|engine, _| (engine.log().0, engine.log().1.size(), engine.log().1.root()))
         .await?;
     let keys = shared.keys();
-    let mut card = following(shared);
+    let mut card = following(shared).await?;
     card.log_continues = Some(LogContinuation { origin: card.log_origin.clone(), size, root });
     card.log_origin = folder::log_origin(&shared.did, number + 1);
     let signed = card.sign(&[&*keys.organisation]).map_err(EngineError::from)?;

@@ -13,7 +13,8 @@ use std::sync::Mutex;
 
 use hiwar_trust::did::Did;
 
-/// Sessions kept for one peer; older ones are forgotten.
+/// Sessions in use kept for one peer, and as many not used yet; older ones are forgotten. A recorded
+/// request for a session can be sent again by anyone, so what it starts pushes out no session in use.
 const SESSIONS_PER_PEER_MAX: usize = 8;
 
 /// What a session's numbers are counted for.
@@ -42,7 +43,8 @@ pub enum SessionError {
 
 #[derive(Debug, Default)]
 struct PeerSessions {
-    names: VecDeque<(u64, String)>,
+    unused: VecDeque<(u64, String)>,
+    used: VecDeque<(u64, String)>,
     started: u64,
     last: BTreeMap<Channel, (u64, u64)>,
 }
@@ -59,10 +61,7 @@ impl Sessions {
         let Ok(mut peers) = self.peers.lock() else { return };
         let sessions = peers.entry(peer.clone()).or_default();
         sessions.started += 1;
-        sessions.names.push_back((sessions.started, name));
-        while sessions.names.len() > SESSIONS_PER_PEER_MAX {
-            sessions.names.pop_front();
-        }
+        push_limited(&mut sessions.unused, (sessions.started, name));
     }
 
     /// Admits the request `number` of a session, once.
@@ -72,14 +71,29 @@ impl Sessions {
     pub fn admit(&self, peer: &Did, name: &str, channel: Channel, number: u64) -> Result<(), SessionError> {
         let mut peers = self.peers.lock().map_err(|_| SessionError::Unknown)?;
         let sessions = peers.get_mut(peer).ok_or(SessionError::Unknown)?;
-        let started =
-            sessions.names.iter().find(|(_, n)| n == name).map(|(s, _)| *s).ok_or(SessionError::Unknown)?;
+        let started = match sessions.used.iter().find(|(_, n)| n == name) {
+            Some((started, _)) => *started,
+            None => {
+                let at = sessions.unused.iter().position(|(_, n)| n == name);
+                let first = at.and_then(|at| sessions.unused.remove(at)).ok_or(SessionError::Unknown)?;
+                let started = first.0;
+                push_limited(&mut sessions.used, first);
+                started
+            }
+        };
         let last = sessions.last.entry(channel).or_insert((0, 0));
         if (started, number) <= *last {
             return Err(SessionError::Replayed);
         }
         *last = (started, number);
         Ok(())
+    }
+}
+
+fn push_limited(sessions: &mut VecDeque<(u64, String)>, new: (u64, String)) {
+    sessions.push_back(new);
+    while sessions.len() > SESSIONS_PER_PEER_MAX {
+        sessions.pop_front();
     }
 }
 
@@ -98,6 +112,18 @@ mod tests {
         assert_eq!(sessions.admit(&peer, "s1", Channel::Batch, 7), Ok(()));
         assert_eq!(sessions.admit(&peer, "s1", Channel::Batch, 6), Err(SessionError::Replayed));
         assert_eq!(sessions.admit(&peer, "s1", Channel::Fetch, 6), Ok(()), "channels are counted apart");
+    }
+
+    #[test]
+    fn requests_for_sessions_that_are_sent_again_end_no_session_in_use() {
+        let sessions = Sessions::default();
+        let peer: Did = "did:web:a.example".parse().unwrap();
+        sessions.start(&peer, "s1".into());
+        assert_eq!(sessions.admit(&peer, "s1", Channel::Batch, 1), Ok(()));
+        for n in 0..100 {
+            sessions.start(&peer, format!("replayed {n}"));
+        }
+        assert_eq!(sessions.admit(&peer, "s1", Channel::Batch, 2), Ok(()));
     }
 
     #[test]

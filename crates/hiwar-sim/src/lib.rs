@@ -1,18 +1,40 @@
-//! Deterministic simulation: several nodes run their real decision code in one thread, while the
-//! network, the clocks, the disks and some of the nodes misbehave as a seed tells them to.
+//! Deterministic simulation: several nodes in one thread, each the real engine over a ledger in
+//! memory, on a network and clocks that misbehave as a seed says. One seed is one run, the same
+//! on every machine.
 //!
-//! A seed decides everything. The same seed gives the same run, step by step; a seed that fails
-//! can be replayed alone with a trace.
+//! * `world` — virtual time, the network, the course of a run;
+//! * `node`, `work`, `network` — a node as it runs: its writer with group commits, its sessions and
+//!   delivery tasks;
+//! * `workload` — what desks do; `faults`, `trouble`, `byzantine` — what goes wrong;
+//! * `invariants`, `oracle` — what must hold nevertheless.
 
 #![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a simulator stops at the first thing that must not happen"
+    clippy::print_stdout,
+    reason = "a trace is printed as it happens, so that it is there when a run does not end"
 )]
 
-mod check;
+mod byzantine;
+mod faults;
+mod invariants;
+mod network;
 mod node;
-pub mod random;
+mod oracle;
+mod rng;
+mod stats;
+mod trouble;
+mod work;
+mod workload;
 mod world;
 
-pub use world::{Faults, Summary, run};
+pub use stats::Stats;
+pub use world::Violation;
+
+/// Runs one seed.
+///
+/// # Errors
+/// The first invariant that did not hold.
+pub fn run(seed: u64, trace: bool) -> Result<Stats, Violation> {
+    let mut world = world::World::new(seed, trace);
+    world.run()?;
+    Ok(world.stats)
+}

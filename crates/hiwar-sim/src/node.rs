@@ -1,308 +1,303 @@
-//! One simulated node: the real engine over a store in memory.
+//! One node: the engine, its store, and the state of the tasks around them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use hiwar_dialogue::engine::{CommandError, Draft, Engine, EngineConfig, EngineError, Keys, Plan};
+use hiwar_dialogue::engine::{Draft, Engine, EngineConfig, Keys, Plan};
 use hiwar_dialogue::entry::EntryId;
-use hiwar_dialogue::ledger::{Store as _, StoreError};
-use hiwar_dialogue::wire::{self, Reply};
+use hiwar_dialogue::ledger::Store as _;
+use hiwar_dialogue::wire::{VerifiedBatch, VerifiedReply};
 use hiwar_store::memory::MemoryStore;
 use hiwar_trust::did::Did;
+use hiwar_trust::hash::Hash;
 use hiwar_trust::identity::{CARD_TYPE, Card, DeliveryMode, LogContinuation, RevokedKey, SignedCard};
-use hiwar_trust::key::{KeyHolder as _, SoftwareKey};
+use hiwar_trust::key::{KeyId, SoftwareKey};
 use hiwar_trust::time::Timestamp;
 
-/// Start of the simulated time.
-pub(crate) const EPOCH_MS: i64 = 1_561_942_800_000;
+use crate::faults::Restore;
 
-/// What became of something a node was asked to do.
-pub(crate) enum Done<T> {
-    /// Decided and durable.
-    Kept(T),
-    /// Not durable: the node crashed or its disk was full.
-    Lost,
-    /// Refused.
-    Refused(String),
+/// Where virtual time starts on every clock without skew: 2027-01-15.
+const EPOCH_MS: i64 = 1_800_000_000_000;
+
+/// Bytes on the wire.
+pub(crate) type Bytes = Arc<[u8]>;
+
+/// What a request's numbers are counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Channel {
+    Batch,
+    Fetch,
 }
 
-/// A simulated node.
-pub(crate) struct SimNode {
-    pub(crate) did: Did,
-    pub(crate) store: MemoryStore,
-    pub(crate) engine: Option<Engine>,
-    pub(crate) keys: Keys,
-    pub(crate) clock_offset_ms: i64,
-    pub(crate) delivery: DeliveryMode,
-    pub(crate) acknowledged: Vec<EntryId>,
-    pub(crate) backup: Option<(MemoryStore, Keys)>,
-    pub(crate) restored: u32,
-    /// With whom a forked twin talks; everybody when empty.
-    pub(crate) only: BTreeSet<usize>,
-    /// Session and last number used towards each node.
-    pub(crate) session: BTreeMap<usize, (u64, u64)>,
-    /// Sessions known and the last number seen, by node and session.
-    pub(crate) seen: BTreeMap<usize, (u64, u64)>,
-    /// Reply to the last batch fetched from each node.
-    pub(crate) fetched: BTreeMap<usize, (u64, Vec<u8>)>,
-    /// The request by which it last fetched from each node; only its answer counts.
-    pub(crate) asked: BTreeMap<usize, (u64, u64)>,
-    key_count: u8,
+/// Where the answer to a request goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker {
+    pub(crate) node: usize,
+    pub(crate) request: u64,
 }
 
-fn key(node: u8, kind: u8, number: u8) -> SoftwareKey {
-    let mut seed = [0; 32];
-    for (byte, value) in seed.iter_mut().zip([node, kind, number, 1]) {
-        *byte = value;
+/// Where the reply to a batch goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ReplyTo {
+    /// The batch was pushed.
+    Asker(Asker),
+    /// The batch was fetched under this token.
+    Fetched(u64),
+}
+
+/// What the writer is asked to do.
+pub(crate) enum Job {
+    Command(Draft),
+    Receive { from: Did, batch: Box<VerifiedBatch>, to: ReplyTo },
+    Settle { peer: Did, token: u64, reply: Box<VerifiedReply>, stale: bool, fetch: Option<Asker> },
+    Failed { peer: Did, token: u64, fetch: Option<Asker> },
+    Plan { peer: Did, fetch: Option<Asker> },
+    Learn { peer: Did, cards: Vec<SignedCard>, asker: Asker, key: KeyId },
+    LearnAnswered { peer: Did, cards: Vec<SignedCard> },
+    Adopt { card: Box<SignedCard>, keys: Keys, key_number: u64 },
+    FileStored { sha256: Hash, authors: Vec<Did> },
+}
+
+/// What a job came to; it leaves the node once the group is durable.
+pub(crate) enum Done {
+    Command(Result<EntryId, &'static str>),
+    Received { from: Did, to: ReplyTo, result: Result<Vec<u8>, &'static str> },
+    Settled { peer: Did, token: u64, stale: bool, fetch: Option<Asker>, ok: bool },
+    Failed { peer: Did, fetch: Option<Asker> },
+    Planned { peer: Did, fetch: Option<Asker>, plan: Option<Plan> },
+    Learned { peer: Did, asker: Asker, key: KeyId },
+    Adopted,
+    Nothing,
+}
+
+/// A request that waits for its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Outstanding {
+    pub(crate) request: u64,
+    pub(crate) opening: bool,
+    pub(crate) renewed: bool,
+    /// The batch to push; nothing for a fetch.
+    pub(crate) batch: Option<(u64, Bytes)>,
+}
+
+/// One link to a peer: a session, its counter and at most one request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Link {
+    pub(crate) session: Option<u64>,
+    pub(crate) number: u64,
+    pub(crate) outstanding: Option<Outstanding>,
+    pub(crate) cards: (u64, u64),
+}
+
+/// A fetch that waits here for something to hand out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parked {
+    pub(crate) asker: Asker,
+    pub(crate) until: i64,
+}
+
+/// The tasks for one peer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tasks {
+    pub(crate) push: Link,
+    pub(crate) fetch: Link,
+    pub(crate) busy: bool,
+    pub(crate) poke_at: Option<i64>,
+    pub(crate) fetch_reply: Option<(u64, Bytes)>,
+    /// How many fetches failed in a row.
+    pub(crate) fetches_failed: u32,
+    pub(crate) parked: Option<Parked>,
+    pub(crate) handed: Option<u64>,
+    /// Requests given up on, with their tokens; their answers may still come.
+    pub(crate) abandoned: BTreeMap<u64, u64>,
+    /// Bodies pushed before, for a dishonest node to use again.
+    pub(crate) sent: Vec<Bytes>,
+}
+
+#[derive(Debug, Default)]
+struct PeerSessions {
+    names: VecDeque<(u64, u64)>,
+    started: u64,
+    last: BTreeMap<Channel, (u64, u64)>,
+}
+
+/// The sessions that peers opened here.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    peers: BTreeMap<Did, PeerSessions>,
+}
+
+impl Sessions {
+    pub(crate) fn start(&mut self, peer: &Did, name: u64) {
+        let sessions = self.peers.entry(peer.clone()).or_default();
+        sessions.started += 1;
+        sessions.names.push_back((sessions.started, name));
+        if sessions.names.len() > 8 {
+            sessions.names.pop_front();
+        }
     }
-    SoftwareKey::from_seed(&seed)
+
+    pub(crate) fn admit(
+        &mut self,
+        peer: &Did,
+        name: u64,
+        channel: Channel,
+        number: u64,
+    ) -> Result<(), &'static str> {
+        let sessions = self.peers.get_mut(peer).ok_or("unknown-session")?;
+        let started = sessions.names.iter().find(|(_, n)| *n == name).map(|(s, _)| *s);
+        let at = (started.ok_or("unknown-session")?, number);
+        let last = sessions.last.entry(channel).or_insert((0, 0));
+        if at <= *last {
+            return Err("replayed");
+        }
+        *last = at;
+        Ok(())
+    }
 }
 
-pub(crate) fn config() -> EngineConfig {
-    EngineConfig { batch_entries: 8, compare_ms: 300_000, pull_answer_ms: 5_000, ..EngineConfig::standard() }
+/// One simulated node.
+pub(crate) struct Node {
+    pub(crate) did: Did,
+    pub(crate) engine: Option<Engine>,
+    pub(crate) store: MemoryStore,
+    pub(crate) keys: Keys,
+    pub(crate) key_number: u64,
+    /// Keys written to disk for a card that may or may not have become durable.
+    pub(crate) next_keys: Option<(Keys, u64)>,
+    pub(crate) config: EngineConfig,
+    pub(crate) life: u64,
+    pub(crate) inbox: VecDeque<Job>,
+    pub(crate) working: bool,
+    pub(crate) sessions: Sessions,
+    pub(crate) tasks: BTreeMap<Did, Tasks>,
+    pub(crate) offset_ms: i64,
+    pub(crate) pull: bool,
+    pub(crate) honest: bool,
+    /// Whom this instance of a forked node talks to; everyone when absent.
+    pub(crate) serves: Option<BTreeSet<Did>>,
+    pub(crate) restored: Option<Restore>,
+    pub(crate) backup: Option<MemoryStore>,
+    pub(crate) restore_pending: Option<Restore>,
 }
 
-impl SimNode {
-    pub(crate) fn new(number: u8, delivery: DeliveryMode) -> Self {
-        let did: Did = format!("did:web:node{number}.example").parse().expect("a valid identifier");
-        let keys = Keys { organisation: Arc::new(key(number, 0, 0)), node: Arc::new(key(number, 1, 0)) };
-        let endpoints = if delivery == DeliveryMode::Push {
-            vec![format!("https://node{number}.example")]
-        } else {
-            Vec::new()
-        };
-        let card = Card {
+/// The key of a participant with a purpose and number, the same in every run.
+pub(crate) fn key(did: &Did, purpose: &str, number: u64) -> Arc<SoftwareKey> {
+    Arc::new(SoftwareKey::from_seed(&Hash::of(format!("{did} {purpose} {number}").as_bytes()).0))
+}
+
+pub(crate) fn keys(did: &Did, organisation: u64, node: u64) -> Keys {
+    Keys { organisation: key(did, "organisation", organisation), node: key(did, "node", node) }
+}
+
+impl Node {
+    pub(crate) fn now(&self, virtual_ms: i64) -> Timestamp {
+        Timestamp::from_millis(EPOCH_MS + virtual_ms + self.offset_ms)
+    }
+
+    pub(crate) fn first_card(did: &Did, pull: bool, keys: &Keys, now: Timestamp) -> Card {
+        Card {
             kind: CARD_TYPE.into(),
             did: did.clone(),
-            name: format!("Node {number}"),
+            name: did.to_string(),
             sequence: 0,
             previous: None,
-            time: Timestamp::from_millis(EPOCH_MS),
+            time: now,
             organisation_key: keys.organisation.public_key().clone(),
             node_key: keys.node.public_key().clone(),
             recovery_key: None,
-            endpoints,
+            endpoints: if pull { Vec::new() } else { vec!["https://node.example".into()] },
             tls_key: None,
-            delivery,
+            delivery: if pull { DeliveryMode::Pull } else { DeliveryMode::Push },
             log_origin: format!("{did}/log/1"),
             log_continues: None,
             revoked: Vec::new(),
-        };
-        let signed = card.sign(&[&*keys.organisation]).expect("a software key signs");
-        let mut store = MemoryStore::new();
-        store.apply(&Engine::found(signed).expect("a valid card")).expect("an empty store takes it");
-        store.commit().expect("there is room");
-        let mut node = Self {
-            did,
-            store,
-            engine: None,
-            keys,
-            clock_offset_ms: 0,
-            delivery,
-            acknowledged: Vec::new(),
-            backup: None,
-            restored: 0,
-            only: BTreeSet::new(),
-            session: BTreeMap::new(),
-            seen: BTreeMap::new(),
-            fetched: BTreeMap::new(),
-            asked: BTreeMap::new(),
-            key_count: 0,
-        };
-        node.start(Timestamp::from_millis(EPOCH_MS));
-        node
-    }
-
-    pub(crate) fn now(&self, virtual_ms: i64) -> Timestamp {
-        Timestamp::from_millis(EPOCH_MS + virtual_ms + self.clock_offset_ms)
-    }
-
-    /// Starts the node from what is durable.
-    pub(crate) fn start(&mut self, now: Timestamp) {
-        self.seen.clear();
-        self.fetched.clear();
-        self.asked.clear();
-        for session in self.session.values_mut() {
-            *session = (session.0 + 1, 0);
         }
-        let snapshot = self.store.snapshot().expect("memory can be read");
-        let engine = Engine::load(config(), self.keys.clone(), snapshot, &self.store, now);
-        self.engine = Some(engine.expect("what was kept can be loaded"));
     }
 
-    /// Loses everything that is not durable.
-    pub(crate) fn crash(&mut self) {
+    /// The next card, unchanged but for its place in the chain.
+    fn following(&self, now: Timestamp) -> Option<Card> {
+        let engine = self.engine.as_ref()?;
+        let identity = engine.identity();
+        let latest = identity.latest().clone();
+        let previous = Some(identity.latest_hash());
+        let time = engine.card_time(now);
+        Some(Card { sequence: latest.sequence + 1, previous, time, log_continues: None, ..latest })
+    }
+
+    /// A card with new keys, and the keys.
+    pub(crate) fn rotated(
+        &self,
+        organisation: bool,
+        node: bool,
+        revoke: bool,
+        now: Timestamp,
+    ) -> Option<(SignedCard, Keys, u64)> {
+        let mut card = self.following(now)?;
+        let number = self.key_number + 1;
+        let mut keys = self.keys.clone();
+        if organisation {
+            keys.organisation = key(&self.did, "organisation", number);
+            card.organisation_key = keys.organisation.public_key().clone();
+            if revoke {
+                let old = self.keys.organisation.public_key().id();
+                card.revoked.push(RevokedKey {
+                    key: old,
+                    since: now.plus_millis(-60_000),
+                    reason: "lost".into(),
+                });
+            }
+        }
+        if node {
+            keys.node = key(&self.did, "node", number);
+            card.node_key = keys.node.public_key().clone();
+        }
+        let signed = card.sign(&[&*self.keys.organisation, &*keys.organisation]).ok()?;
+        Some((signed, keys, number))
+    }
+
+    /// The card that goes on in a new log after a restore.
+    pub(crate) fn restored_card(&self, now: Timestamp) -> Option<SignedCard> {
+        let (number, tail) = self.engine.as_ref()?.log();
+        let (size, root) = (tail.size(), tail.root());
+        let mut card = self.following(now)?;
+        card.log_continues = Some(LogContinuation { origin: card.log_origin.clone(), size, root });
+        card.log_origin = format!("{}/log/{}", self.did, number + 1);
+        card.sign(&[&*self.keys.organisation]).ok()
+    }
+
+    /// Builds the engine from what is durable.
+    pub(crate) fn load(&mut self, virtual_ms: i64) -> Result<(), String> {
+        let now = self.now(virtual_ms);
+        let snapshot = self.store.snapshot().map_err(|e| e.to_string())?;
+        // A card and the key files are not made durable together: a start tries both pairs.
+        if let Some((next, number)) = self.next_keys.take()
+            && let Ok(engine) =
+                Engine::load(self.config.clone(), next.clone(), snapshot.clone(), &self.store, now)
+        {
+            (self.keys, self.key_number, self.engine) = (next, number, Some(engine));
+            return Ok(());
+        }
+        let engine = Engine::load(self.config.clone(), self.keys.clone(), snapshot, &self.store, now);
+        self.engine = Some(engine.map_err(|e| e.to_string())?);
+        Ok(())
+    }
+
+    /// Whether this instance talks to `peer`.
+    pub(crate) fn talks_to(&self, peer: &Did) -> bool {
+        self.serves.as_ref().is_none_or(|s| s.contains(peer))
+    }
+
+    /// Forgets everything that is not on disk.
+    pub(crate) fn die(&mut self) {
         self.engine = None;
         self.store.crash();
-    }
-
-    pub(crate) fn is_up(&self) -> bool {
-        self.engine.is_some()
-    }
-
-    /// Decides with the engine and makes the changes durable, or crashes before that.
-    fn decide<T>(
-        &mut self,
-        now: Timestamp,
-        crash_before_commit: bool,
-        decide: impl FnOnce(&mut Engine, &MemoryStore) -> Result<T, EngineError>,
-    ) -> Done<T> {
-        let Some(engine) = &mut self.engine else { return Done::Lost };
-        let result = decide(engine, &self.store);
-        let changes = engine.take_changes();
-        let applied = self.store.apply(&changes);
-        if let Err(error) = &applied {
-            panic!("{}: the store does not take a decision: {error}", self.did);
-        }
-        if crash_before_commit {
-            self.crash();
-            return Done::Lost;
-        }
-        if let Err(error) = self.store.commit() {
-            assert!(matches!(error, StoreError::Full(_)), "{}: {error}", self.did);
-            self.start(now);
-            return Done::Lost;
-        }
-        match result {
-            Ok(value) => Done::Kept(value),
-            Err(EngineError::Store(error)) => panic!("{}: {error}", self.did),
-            Err(error) => Done::Refused(error.to_string()),
+        self.inbox.clear();
+        self.working = false;
+        self.sessions = Sessions::default();
+        self.life += 1;
+        for tasks in self.tasks.values_mut() {
+            *tasks = Tasks { sent: std::mem::take(&mut tasks.sent), ..Tasks::default() };
         }
     }
-
-    pub(crate) fn command(
-        &mut self,
-        draft: Draft,
-        now: Timestamp,
-        crash: bool,
-    ) -> Done<Result<EntryId, CommandError>> {
-        let done = self.decide(now, crash, |engine, store| match engine.command(store, draft, now) {
-            Ok((_, signed)) => Ok(Ok(signed.id)),
-            Err(CommandError::Engine(error @ EngineError::Store(_))) => Err(error),
-            Err(error) => Ok(Err(error)),
-        });
-        if let Done::Kept(Ok(id)) = &done {
-            self.acknowledged.push(*id);
-        }
-        done
-    }
-
-    pub(crate) fn plan(&mut self, peer: &Did, now: Timestamp) -> Option<(u64, Vec<u8>)> {
-        match self.decide(now, false, |engine, store| engine.plan(store, peer, now)) {
-            Done::Kept(Plan::Push(push)) => Some((push.token, push.body)),
-            _ => None,
-        }
-    }
-
-    /// Takes a batch; the reply as it travels.
-    pub(crate) fn receive(&mut self, from: &Did, body: &[u8], now: Timestamp, crash: bool) -> Done<Vec<u8>> {
-        let Some(engine) = &mut self.engine else { return Done::Lost };
-        let directory = engine.directory();
-        let batch = match wire::verify_batch(body, &directory) {
-            Ok(batch) => batch,
-            Err(error) => return Done::Refused(error.to_string()),
-        };
-        if batch.header.from != *from || batch.header.to != self.did {
-            return Done::Refused("another destination or sender".into());
-        }
-        match self.decide(now, crash, |engine, store| engine.receive(store, from, batch, now)) {
-            Done::Kept(reply) => Done::Kept(write(&reply)),
-            Done::Lost => Done::Lost,
-            Done::Refused(why) => Done::Refused(why),
-        }
-    }
-
-    pub(crate) fn settle(&mut self, peer: &Did, token: u64, body: &[u8], now: Timestamp, crash: bool) {
-        let Some(engine) = &mut self.engine else { return };
-        let Some(identity) = engine.peer_identity(peer).cloned() else { return };
-        match wire::verify_reply(body, &identity) {
-            Ok(reply) => {
-                let done =
-                    self.decide(now, crash, |engine, store| engine.settle(store, peer, token, reply, now));
-                if let Done::Refused(_) = done {
-                    self.failed(peer, token, now);
-                }
-            }
-            Err(_) => self.failed(peer, token, now),
-        }
-    }
-
-    pub(crate) fn failed(&mut self, peer: &Did, token: u64, now: Timestamp) {
-        self.decide(now, false, |engine, store| {
-            engine.failed(peer, token, now);
-            engine.give_up(store, peer, now)
-        });
-    }
-
-    pub(crate) fn learn(&mut self, peer: &Did, cards: &[SignedCard], now: Timestamp) {
-        self.decide(now, false, |engine, _| {
-            engine.learn_cards(peer, cards, now);
-            Ok(())
-        });
-    }
-
-    pub(crate) fn trust_again(&mut self, peer: &Did, now: Timestamp) {
-        self.decide(now, false, |engine, _| engine.trust_again(peer, now));
-    }
-
-    fn next_card(&self) -> Option<Card> {
-        let identity = self.engine.as_ref()?.identity();
-        let latest = identity.latest().clone();
-        Some(Card {
-            sequence: latest.sequence + 1,
-            previous: Some(identity.latest_hash()),
-            log_continues: None,
-            ..latest
-        })
-    }
-
-    /// Brings a new organisation key into force, and perhaps a new node key.
-    pub(crate) fn rotate(&mut self, number: u8, with_node_key: bool, revoke: bool, now: Timestamp) {
-        let Some(mut card) = self.next_card() else { return };
-        self.key_count += 1;
-        let new = key(number, 2, self.key_count);
-        let node: Arc<dyn hiwar_trust::key::KeyHolder> =
-            if with_node_key { Arc::new(key(number, 3, self.key_count)) } else { self.keys.node.clone() };
-        card.time = now;
-        card.organisation_key = new.public_key().clone();
-        card.node_key = node.public_key().clone();
-        if revoke {
-            let key = self.keys.organisation.public_key().id();
-            card.revoked.push(RevokedKey { key, since: now, reason: "simulated".into() });
-        }
-        let signed = card.sign(&[&*self.keys.organisation, &new]).expect("software keys sign");
-        let keys = Keys { organisation: Arc::new(new), node };
-        let adopted = keys.clone();
-        if let Done::Kept(()) = self.decide(now, false, |engine, _| engine.adopt_card(signed, adopted)) {
-            self.keys = keys;
-        }
-        self.renew_sessions();
-    }
-
-    /// A newer card is shown with a new session.
-    fn renew_sessions(&mut self) {
-        for session in self.session.values_mut() {
-            *session = (session.0 + 1, 0);
-        }
-    }
-
-    /// Goes on in a new log, as after a restore that is declared.
-    pub(crate) fn declare_restore(&mut self, now: Timestamp) -> bool {
-        let Some(mut card) = self.next_card() else { return false };
-        let Some(engine) = &self.engine else { return false };
-        let (number, tail) = engine.log();
-        card.time = now;
-        card.log_continues =
-            Some(LogContinuation { origin: card.log_origin.clone(), size: tail.size(), root: tail.root() });
-        card.log_origin = format!("{}/log/{}", self.did, number + 1);
-        let signed = card.sign(&[&*self.keys.organisation]).expect("a software key signs");
-        let keys = self.keys.clone();
-        let done = self.decide(now, false, |engine, _| engine.adopt_card(signed, keys));
-        self.renew_sessions();
-        matches!(done, Done::Kept(()))
-    }
-}
-
-fn write(reply: &Reply) -> Vec<u8> {
-    serde_json::to_vec(reply).expect("a reply can be written")
 }

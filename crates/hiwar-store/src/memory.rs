@@ -1,6 +1,10 @@
-//! A store in memory, for the simulator and for tests: it forgets what was not committed when it
-//! crashes, and can be told to fail.
+//! A ledger in memory, with the failures of a disk on demand. The simulator and tests use it.
+//!
+//! It is stricter than a database needs to be: a change that contradicts what is kept (a leaf out
+//! of turn, an entry kept twice, a receipt for an entry that is not there) is refused, so that a
+//! wrong decision shows where it is made.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hiwar_dialogue::entry::{DialogueId, EntryId};
@@ -12,30 +16,84 @@ use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::receipt::SignedReceipt;
 
-/// One state of the store.
+/// A file that an entry announces.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WantedFile {
+    /// Digest of the file.
+    pub sha256: Hash,
+    /// The dialogue it belongs to.
+    pub dialogue: DialogueId,
+    /// Who announced it; absent when it was announced here.
+    pub author: Option<Did>,
+}
+
+/// A receipt with the side it came from.
+#[derive(Clone, Debug)]
+pub struct KeptReceipt {
+    /// Its direction.
+    pub direction: Direction,
+    /// The peer on the other side.
+    pub peer: Did,
+    /// The receipt.
+    pub receipt: SignedReceipt,
+}
+
+/// What happens to the next commit.
+#[derive(Clone, Debug)]
+enum Fate {
+    /// It fails with this error; nothing is kept.
+    Fail(StoreError),
+    /// It fails without a word on whether it became durable.
+    Torn { durable: bool },
+}
+
 #[derive(Clone, Debug, Default)]
-struct State {
-    entries: BTreeMap<Seq, StoredEntry>,
-    ids: BTreeMap<EntryId, Seq>,
-    leaves: BTreeMap<LogNumber, Vec<String>>,
-    tiles: BTreeMap<(LogNumber, u8, u64), Vec<Hash>>,
-    queue: BTreeMap<Did, BTreeSet<Seq>>,
-    deliveries: BTreeMap<(Did, Seq), Delivery>,
-    receipts: BTreeMap<u64, (Direction, SignedReceipt)>,
+struct Tables {
     own: Option<OwnRecord>,
     peers: BTreeMap<Did, PeerRecord>,
     dialogues: BTreeMap<DialogueId, DialogueRecord>,
+    entries: BTreeMap<Seq, StoredEntry>,
+    positions: BTreeMap<EntryId, Seq>,
+    leaves: BTreeMap<LogNumber, Vec<String>>,
+    tiles: BTreeMap<(LogNumber, u8, u64), Vec<Hash>>,
+    queue: BTreeMap<Did, BTreeSet<Seq>>,
+    outcomes: BTreeMap<(Did, Seq), Delivery>,
+    receipts: BTreeMap<u64, KeptReceipt>,
     alarms: Vec<Alarm>,
-    attachments: BTreeMap<Hash, u64>,
+    files: BTreeMap<Hash, (LogNumber, u64)>,
+    wanted: BTreeMap<WantedFile, u64>,
+    file_receipts: BTreeMap<(Did, Hash), u64>,
 }
 
-/// A store in memory.
+/// How to take back one change of the open transaction.
+#[derive(Clone, Debug)]
+enum Undo {
+    Own(Option<OwnRecord>),
+    Peer(Did, Option<Box<PeerRecord>>),
+    Dialogue(DialogueId, Option<Box<DialogueRecord>>),
+    Entry(Seq, EntryId),
+    EntryReceipt(Seq, Option<u64>),
+    Leaf(LogNumber),
+    Tile((LogNumber, u8, u64)),
+    Queue { peer: Did, seq: Seq, waited: bool },
+    Outcome(Did, Seq, Option<Delivery>),
+    Receipt(u64),
+    Alarm,
+    File(Hash, Option<(LogNumber, u64)>),
+    Wanted(WantedFile),
+    FileReceipt(Did, Hash),
+}
+
+/// A ledger in memory. What was applied since the last commit can be taken back.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
-    durable: State,
-    current: State,
-    open: Vec<Change>,
-    full: bool,
+    tables: Tables,
+    undo: Vec<Undo>,
+    fate: Option<Fate>,
+}
+
+fn refused(what: String) -> StoreError {
+    StoreError::Failed(what)
 }
 
 impl MemoryStore {
@@ -44,104 +102,314 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Loses everything that was not committed, as a crash does.
+    /// The process dies: everything since the last commit is lost, and so are injected failures.
     pub fn crash(&mut self) {
-        self.current = self.durable.clone();
-        self.open.clear();
+        self.take_back();
+        self.fate = None;
     }
 
-    /// From now on the disk is full, or has room again.
-    pub fn set_full(&mut self, full: bool) {
-        self.full = full;
+    /// Makes the next commit fail with `error`; nothing of it is kept.
+    pub fn fail_next_commit(&mut self, error: StoreError) {
+        self.fate = Some(Fate::Fail(error));
     }
 
-    /// All alarms that are kept.
+    /// Tears the next commit: it reports a failure, but is kept when `durable` says so.
+    pub fn tear_next_commit(&mut self, durable: bool) {
+        self.fate = Some(Fate::Torn { durable });
+    }
+
+    /// A copy of what is durable now, as a backup keeps it.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        let mut copy = Self { tables: self.tables.clone(), undo: self.undo.clone(), fate: None };
+        copy.take_back();
+        copy
+    }
+
+    /// Whether a transaction is open.
+    pub fn in_transaction(&self) -> bool {
+        !self.undo.is_empty()
+    }
+
+    /// All entries, in order of arrival.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = &StoredEntry> {
+        self.tables.entries.values()
+    }
+
+    /// Whether an entry is held.
+    pub fn holds(&self, id: &EntryId) -> bool {
+        self.tables.positions.contains_key(id)
+    }
+
+    /// All alarms, oldest first.
     pub fn alarms(&self) -> &[Alarm] {
-        &self.durable.alarms
+        &self.tables.alarms
     }
 
-    /// All entries that are kept, in order of arrival.
-    pub fn entries(&self) -> impl Iterator<Item = &StoredEntry> {
-        self.durable.entries.values()
+    /// All receipts with their numbers.
+    pub fn receipts(&self) -> impl Iterator<Item = (u64, &KeptReceipt)> {
+        self.tables.receipts.iter().map(|(number, kept)| (*number, kept))
     }
 
-    /// All leaves that are kept of a log.
-    pub fn log(&self, log: LogNumber) -> &[String] {
-        self.durable.leaves.get(&log).map(Vec::as_slice).unwrap_or_default()
+    /// All leaves of a log.
+    pub fn all_leaves(&self, log: LogNumber) -> &[String] {
+        self.tables.leaves.get(&log).map_or(&[], Vec::as_slice)
     }
 
-    /// All receipts that are kept.
-    pub fn receipts(&self) -> impl Iterator<Item = &(Direction, SignedReceipt)> {
-        self.durable.receipts.values()
+    /// The numbers of all logs.
+    pub fn logs(&self) -> impl Iterator<Item = LogNumber> {
+        self.tables.leaves.keys().copied()
     }
 
-    /// How many deliveries wait.
-    pub fn queued_count(&self) -> usize {
-        self.durable.queue.values().map(BTreeSet::len).sum()
+    /// Positions that wait for a peer.
+    pub fn waiting(&self, peer: &Did) -> impl Iterator<Item = Seq> {
+        self.tables.queue.get(peer).into_iter().flatten().copied()
+    }
+
+    /// Files that entries announce, with their sizes.
+    pub fn wanted_files(&self) -> impl Iterator<Item = (&WantedFile, u64)> {
+        self.tables.wanted.iter().map(|(file, size)| (file, *size))
+    }
+
+    /// Files for which a peer has given a receipt.
+    pub fn file_receipts(&self) -> impl Iterator<Item = (&Did, &Hash)> {
+        self.tables.file_receipts.keys().map(|(did, hash)| (did, hash))
+    }
+
+    fn take_back(&mut self) {
+        while let Some(undo) = self.undo.pop() {
+            self.tables.take_back(undo);
+        }
+    }
+
+    fn change(&mut self, change: &Change) -> Result<(), StoreError> {
+        self.tables.change(change, &mut self.undo)
     }
 }
 
-impl State {
-    fn apply(&mut self, change: &Change) -> Result<(), StoreError> {
-        match change {
-            Change::Entry(entry) => {
-                if self.ids.insert(entry.id, entry.seq).is_some() || self.entries.contains_key(&entry.seq) {
-                    return Err(StoreError::Failed(format!("entry {} is kept already", entry.id)));
-                }
-                self.entries.insert(entry.seq, (**entry).clone());
+/// Puts `value` under `key`, or takes what is there away.
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => drop(map.insert(key, value)),
+        None => drop(map.remove(&key)),
+    }
+}
+
+impl Tables {
+    fn take_back(&mut self, undo: Undo) {
+        match undo {
+            Undo::Own(before) => self.own = before,
+            Undo::Peer(did, before) => put(&mut self.peers, did, before.map(|b| *b)),
+            Undo::Dialogue(id, before) => put(&mut self.dialogues, id, before.map(|b| *b)),
+            Undo::Entry(seq, id) => {
+                self.entries.remove(&seq);
+                self.positions.remove(&id);
             }
-            Change::EntryReceipt { seq, receipt } => {
-                if let Some(entry) = self.entries.get_mut(seq) {
-                    entry.receipt = Some(*receipt);
+            Undo::EntryReceipt(seq, before) => {
+                if let Some(entry) = self.entries.get_mut(&seq) {
+                    entry.receipt = before;
                 }
+            }
+            Undo::Leaf(log) => {
+                let left = self.leaves.get_mut(&log).is_some_and(|leaves| {
+                    leaves.pop();
+                    !leaves.is_empty()
+                });
+                if !left {
+                    self.leaves.remove(&log);
+                }
+            }
+            Undo::Tile(key) => drop(self.tiles.remove(&key)),
+            Undo::Queue { peer, seq, waited } => {
+                let queue = self.queue.entry(peer).or_default();
+                if waited {
+                    queue.insert(seq);
+                } else {
+                    queue.remove(&seq);
+                }
+            }
+            Undo::Outcome(did, seq, before) => put(&mut self.outcomes, (did, seq), before),
+            Undo::Receipt(number) => drop(self.receipts.remove(&number)),
+            Undo::Alarm => drop(self.alarms.pop()),
+            Undo::File(hash, before) => put(&mut self.files, hash, before),
+            Undo::Wanted(file) => drop(self.wanted.remove(&file)),
+            Undo::FileReceipt(did, hash) => drop(self.file_receipts.remove(&(did, hash))),
+        }
+    }
+
+    fn change(&mut self, change: &Change, undo: &mut Vec<Undo>) -> Result<(), StoreError> {
+        match change {
+            Change::Entry(entry) => self.add_entry(entry, undo)?,
+            Change::EntryReceipt { seq, receipt } => {
+                let entry = self.entries.get_mut(seq);
+                let entry = entry.ok_or_else(|| refused(format!("there is no entry at position {seq}")))?;
+                undo.push(Undo::EntryReceipt(*seq, entry.receipt.replace(*receipt)));
             }
             Change::Leaf { log, index, data } => {
                 let leaves = self.leaves.entry(*log).or_default();
-                if usize::try_from(*index).ok() != Some(leaves.len()) {
-                    return Err(StoreError::Failed(format!(
-                        "leaf {index} does not follow leaf {}",
-                        leaves.len()
-                    )));
+                if leaves.len() as u64 != *index {
+                    let next = leaves.len();
+                    return Err(refused(format!("leaf {index} of log {log} comes where leaf {next} is due")));
                 }
                 leaves.push(data.clone());
+                undo.push(Undo::Leaf(*log));
             }
             Change::Tile { log, level, index, hashes } => {
-                self.tiles.insert((*log, *level, *index), hashes.clone());
+                let key = (*log, *level, *index);
+                if self.tiles.contains_key(&key) {
+                    return Err(refused(format!("tile {level}/{index} of log {log} is kept already")));
+                }
+                self.tiles.insert(key, hashes.clone());
+                undo.push(Undo::Tile(key));
             }
-            Change::Queue { peer, seq } => {
-                self.queue.entry(peer.clone()).or_default().insert(*seq);
-            }
-            Change::Delivered { peer, seq, delivery } => {
-                self.queue.entry(peer.clone()).or_default().remove(seq);
-                self.deliveries.insert((peer.clone(), *seq), delivery.clone());
-            }
-            Change::Receipt { number, direction, receipt, .. } => {
-                self.receipts.insert(*number, (*direction, (**receipt).clone()));
+            Change::Queue { peer, seq } => self.queue(peer, *seq, undo)?,
+            Change::Delivered { peer, seq, delivery: Delivery::Pending } => self.queue(peer, *seq, undo)?,
+            Change::Delivered { peer, seq, delivery } => self.delivered(peer, *seq, delivery, undo)?,
+            Change::Receipt { number, direction, peer, receipt } => {
+                if self.receipts.contains_key(number) {
+                    return Err(refused(format!("receipt {number} is kept already")));
+                }
+                let receipt = SignedReceipt::clone(receipt);
+                let kept = KeptReceipt { direction: *direction, peer: peer.clone(), receipt };
+                self.receipts.insert(*number, kept);
+                undo.push(Undo::Receipt(*number));
             }
             Change::Peer(record) => {
-                self.peers.insert(record.did.clone(), (**record).clone());
+                let before = self.peers.insert(record.did.clone(), PeerRecord::clone(record));
+                undo.push(Undo::Peer(record.did.clone(), before.map(Box::new)));
             }
             Change::Dialogue(record) => {
-                self.dialogues.insert(record.id, (**record).clone());
+                let before = self.dialogues.insert(record.id, DialogueRecord::clone(record));
+                undo.push(Undo::Dialogue(record.id, before.map(Box::new)));
             }
-            Change::Own(record) => self.own = Some((**record).clone()),
-            Change::Alarm(alarm) => self.alarms.push((**alarm).clone()),
-            Change::AttachmentWanted { .. } | Change::AttachmentReceipted { .. } => {}
+            Change::Own(record) => undo.push(Undo::Own(self.own.replace(OwnRecord::clone(record)))),
+            Change::Alarm(alarm) => {
+                self.alarms.push(Alarm::clone(alarm));
+                undo.push(Undo::Alarm);
+            }
+            Change::AttachmentWanted { sha256, size, dialogue, author } => {
+                let file = WantedFile { sha256: *sha256, dialogue: *dialogue, author: author.clone() };
+                if !self.wanted.contains_key(&file) {
+                    self.wanted.insert(file.clone(), *size);
+                    undo.push(Undo::Wanted(file));
+                }
+            }
             Change::AttachmentStored { sha256, leaf } => {
-                self.attachments.insert(*sha256, *leaf);
+                let log = self.own.as_ref().map_or(0, |own| own.log);
+                undo.push(Undo::File(*sha256, self.files.insert(*sha256, (log, *leaf))));
+            }
+            Change::AttachmentReceipted { peer, sha256, receipt } => {
+                let key = (peer.clone(), *sha256);
+                if let Entry::Vacant(place) = self.file_receipts.entry(key) {
+                    place.insert(*receipt);
+                    undo.push(Undo::FileReceipt(peer.clone(), *sha256));
+                }
             }
         }
+        Ok(())
+    }
+
+    fn add_entry(&mut self, entry: &StoredEntry, undo: &mut Vec<Undo>) -> Result<(), StoreError> {
+        let (seq, id) = (entry.seq, entry.id);
+        let last = self.entries.last_key_value().map_or(0, |(last, _)| *last);
+        if seq <= last {
+            return Err(refused(format!("position {seq} of entry {id} is not above the last one, {last}")));
+        }
+        if let Some(held) = self.positions.get(&id) {
+            return Err(refused(format!("entry {id} is kept already, at position {held}")));
+        }
+        self.positions.insert(id, seq);
+        self.entries.insert(seq, entry.clone());
+        undo.push(Undo::Entry(seq, id));
+        Ok(())
+    }
+
+    fn must_hold(&self, seq: Seq) -> Result<(), StoreError> {
+        match self.entries.contains_key(&seq) {
+            true => Ok(()),
+            false => Err(refused(format!("there is no entry at position {seq}"))),
+        }
+    }
+
+    fn queue(&mut self, peer: &Did, seq: Seq, undo: &mut Vec<Undo>) -> Result<(), StoreError> {
+        self.must_hold(seq)?;
+        if self.queue.entry(peer.clone()).or_default().insert(seq) {
+            undo.push(Undo::Queue { peer: peer.clone(), seq, waited: false });
+        }
+        Ok(())
+    }
+
+    fn delivered(
+        &mut self,
+        peer: &Did,
+        seq: Seq,
+        delivery: &Delivery,
+        undo: &mut Vec<Undo>,
+    ) -> Result<(), StoreError> {
+        self.must_hold(seq)?;
+        if !self.queue.get_mut(peer).is_some_and(|queue| queue.remove(&seq)) {
+            return Err(refused(format!("the entry at position {seq} did not wait for {peer}")));
+        }
+        undo.push(Undo::Queue { peer: peer.clone(), seq, waited: true });
+        let before = self.outcomes.insert((peer.clone(), seq), delivery.clone());
+        undo.push(Undo::Outcome(peer.clone(), seq, before));
+        Ok(())
+    }
+}
+
+impl Store for MemoryStore {
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let tables = &self.tables;
+        let log = tables.own.as_ref().map_or(0, |own| own.log);
+        Ok(Snapshot {
+            own: tables.own.clone(),
+            peers: tables.peers.values().cloned().collect(),
+            dialogues: tables.dialogues.values().cloned().collect(),
+            log_size: self.all_leaves(log).len() as u64,
+            last_seq: tables.entries.last_key_value().map_or(0, |(seq, _)| *seq),
+            last_receipt: tables.receipts.last_key_value().map_or(0, |(number, _)| *number),
+            backlog: tables.queue.iter().map(|(did, queue)| (did.clone(), queue.len() as u64)).collect(),
+        })
+    }
+
+    fn apply(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        changes.iter().try_for_each(|change| self.change(change))
+    }
+
+    fn commit(&mut self) -> Result<(), StoreError> {
+        match self.fate.take() {
+            None => {
+                self.undo.clear();
+                Ok(())
+            }
+            Some(Fate::Fail(error)) => {
+                self.take_back();
+                Err(error)
+            }
+            Some(Fate::Torn { durable }) => {
+                if durable {
+                    self.undo.clear();
+                } else {
+                    self.take_back();
+                }
+                Err(StoreError::Failed("the power failed during the commit".into()))
+            }
+        }
+    }
+
+    fn roll_back(&mut self) -> Result<(), StoreError> {
+        self.take_back();
         Ok(())
     }
 }
 
 impl View for MemoryStore {
     fn find(&self, id: &EntryId) -> Result<Option<Seq>, StoreError> {
-        Ok(self.current.ids.get(id).copied())
+        Ok(self.tables.positions.get(id).copied())
     }
 
     fn entry(&self, seq: Seq) -> Result<Option<StoredEntry>, StoreError> {
-        Ok(self.current.entries.get(&seq).cloned())
+        Ok(self.tables.entries.get(&seq).cloned())
     }
 
     fn queued(
@@ -151,12 +419,11 @@ impl View for MemoryStore {
         count_max: usize,
         bytes_max: usize,
     ) -> Result<Vec<StoredEntry>, StoreError> {
-        let mut found = Vec::new();
+        let Some(queue) = self.tables.queue.get(peer) else { return Ok(Vec::new()) };
         let mut bytes = 0_usize;
-        let waiting = self.current.queue.get(peer).map(|q| q.range(after.saturating_add(1)..));
-        for entry in
-            waiting.into_iter().flatten().filter_map(|seq| self.current.entries.get(seq)).take(count_max)
-        {
+        let mut found = Vec::new();
+        for seq in queue.range(after.saturating_add(1)..).take(count_max) {
+            let Some(entry) = self.tables.entries.get(seq) else { continue };
             bytes = bytes.saturating_add(entry.content.len());
             if bytes > bytes_max && !found.is_empty() {
                 break;
@@ -167,68 +434,27 @@ impl View for MemoryStore {
     }
 
     fn delivery(&self, peer: &Did, seq: Seq) -> Result<Option<Delivery>, StoreError> {
-        if self.current.queue.get(peer).is_some_and(|q| q.contains(&seq)) {
+        if self.tables.queue.get(peer).is_some_and(|queue| queue.contains(&seq)) {
             return Ok(Some(Delivery::Pending));
         }
-        Ok(self.current.deliveries.get(&(peer.clone(), seq)).cloned())
+        Ok(self.tables.outcomes.get(&(peer.clone(), seq)).cloned())
     }
 
     fn receipt(&self, number: u64) -> Result<Option<(Direction, SignedReceipt)>, StoreError> {
-        Ok(self.current.receipts.get(&number).cloned())
+        Ok(self.tables.receipts.get(&number).map(|kept| (kept.direction, kept.receipt.clone())))
     }
 
     fn tile(&self, log: LogNumber, level: u8, index: u64) -> Result<Option<Vec<Hash>>, StoreError> {
-        Ok(self.current.tiles.get(&(log, level, index)).cloned())
+        Ok(self.tables.tiles.get(&(log, level, index)).cloned())
     }
 
     fn leaves(&self, log: LogNumber, from: u64, count_max: usize) -> Result<Vec<String>, StoreError> {
-        let leaves = self.current.leaves.get(&log).map(Vec::as_slice).unwrap_or_default();
         let from = usize::try_from(from).unwrap_or(usize::MAX);
-        Ok(leaves.iter().skip(from).take(count_max).cloned().collect())
+        Ok(self.all_leaves(log).iter().skip(from).take(count_max).cloned().collect())
     }
 
     fn attachment(&self, sha256: &Hash) -> Result<Option<u64>, StoreError> {
-        Ok(self.current.attachments.get(sha256).copied())
-    }
-}
-
-impl Store for MemoryStore {
-    fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let state = &self.current;
-        let log = state.own.as_ref().map_or(1, |own| own.log);
-        Ok(Snapshot {
-            own: state.own.clone(),
-            peers: state.peers.values().cloned().collect(),
-            dialogues: state.dialogues.values().cloned().collect(),
-            log_size: state.leaves.get(&log).map_or(0, |l| l.len() as u64),
-            last_seq: state.entries.last_key_value().map_or(0, |(seq, _)| *seq),
-            last_receipt: state.receipts.last_key_value().map_or(0, |(number, _)| *number),
-            backlog: state.queue.iter().map(|(peer, q)| (peer.clone(), q.len() as u64)).collect(),
-        })
-    }
-
-    fn apply(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        for change in changes {
-            self.current.apply(change)?;
-            self.open.push(change.clone());
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<(), StoreError> {
-        if self.full {
-            self.crash();
-            return Err(StoreError::Full("the simulated disk".into()));
-        }
-        for change in std::mem::take(&mut self.open) {
-            self.durable.apply(&change)?;
-        }
-        Ok(())
-    }
-
-    fn roll_back(&mut self) -> Result<(), StoreError> {
-        self.crash();
-        Ok(())
+        Ok(self.tables.files.get(sha256).map(|(_, leaf)| *leaf))
     }
 }
 

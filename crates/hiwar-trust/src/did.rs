@@ -46,11 +46,6 @@ impl Did {
             format!("https://{host}/{}/did.json", path.join("/"))
         }
     }
-
-    /// A form that is safe as a file name and as a signed-note key name.
-    pub fn file_stem(&self) -> String {
-        self.0.replace([':', '%'], "-")
-    }
 }
 
 impl FromStr for Did {

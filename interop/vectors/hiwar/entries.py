@@ -178,33 +178,36 @@ class Node:
         need(chain, entry.author, "unknown-author")
         key, status, at = chain.entry_key(envelope.key)
         need(key, envelope.key, "unknown-key")
-        need(status != "retired" or entry.time <= at, "retired", "revoked-key")
-        keys.verify(key, envelope.raw, envelope.signature)
-        return status
+                keys.verify(key, envelope.raw, envelope.signature)
+        return "doubtful" if status == "revoked" or (status == "retired" and entry.time > at) else "good"
 
     def judge(self, envelope, sender, now):
         status, entry = self.verify(envelope), envelope.entry
         if entry.id in self.entries:
             return
         need(entry.time - now <= DAY_MS, "future", "future-dated")
-        need(status != "revoked" or entry.id in self.links, "revoked", "revoked-key")
+        need(status == "good" or entry.id in self.links, "key", "revoked-key")
         if entry.opens:
-            need({self.did, sender} <= set(entry.parties), "opening", "not-a-party")
+            need({self.did, sender} <= set(entry.parties), "opening", "not-asked-for")
             return
         under = self.entries.get(entry.membership)
         need(under and under.kind == "membership", "membership", "unknown-membership")
         circle = set(under.parties)
+        may_speak = set(under.parties)
         proposal = None
         if entry.kind in ("assent", "refusal"):
             proposal = self.entries.get(entry.of)
         need(entry.dialogue == under.dialogue and entry.arrangement == under.arrangement, "dialogue", "wrong-dialogue")
         if entry.kind in ("assent", "refusal"):
             need(proposal and proposal.kind == "membership", "proposal", "unknown-membership")
-            circle |= set(proposal.parties)
+            circle |= self.concerned(proposal)
+            may_speak |= circle
         if entry.kind == "membership":
             circle |= set(entry.parties)
-        need({entry.author, self.did} <= circle, "circle", "not-a-party")
-        need(sender in circle | self.everyone(entry.dialogue), "sender", "not-a-party")
+        need(entry.author in may_speak, "author", "not-a-party")
+        if entry.kind not in ("membership", "assent", "refusal"):
+            need(self.did in circle, "receiver", "not-a-party")
+            need(sender in circle | self.everyone(entry.dialogue), "sender", "not-a-party")
         need(entry.marking <= under.cap, "cap", "above-cap")
 
     def take(self, envelope, sender, now):

@@ -4,31 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hiwar_trust::did::Did;
-use hiwar_trust::hash::Hash;
 use hiwar_trust::identity::KeyStatus;
-use hiwar_trust::receipt::{ItemKind, Receipt, ReceiptItem, SignedReceipt};
 use hiwar_trust::time::Timestamp;
 
+use super::backfill::is_about_membership;
+use super::brief::{Incoming, Source};
+use super::receipts::Held;
 use super::{Engine, EngineError};
-use crate::entry::{Body, EntryId, SignedEntry};
-use crate::ledger::{Change, Direction, Seq, Standing, StoredEntry, View};
+use crate::entry::{Body, SignedEntry};
+use crate::ledger::{Change, Seq, Standing, StoreError, StoredEntry, View};
 use crate::limits;
-use crate::wire::{EntryRefusal, PROTOCOL, RefusalCode, Reply, VerifiedBatch, VerifiedEntry, WireReceipt};
+use crate::wire::{EntryRefusal, PROTOCOL, RefusalCode, Reply, VerifiedBatch, VerifiedEntry, WireError};
 
 /// A refusal's code and words.
 type Refused = (RefusalCode, String);
-
-/// An entry of a batch that is held now.
-struct Held {
-    id: EntryId,
-    seq: Seq,
-    /// Its leaf in the present log; absent when its leaf is in an earlier one.
-    leaf: Option<u64>,
-    /// Whether whoever brought it wrote it, too.
-    by_author: bool,
-    /// The receipt that was issued for it before, to whoever brought it then.
-    receipt: Option<u64>,
-}
 
 impl Engine {
     /// Takes a batch from `from`, who signed the request that carried it.
@@ -39,9 +28,16 @@ impl Engine {
         &mut self,
         view: &dyn View,
         from: &Did,
-        batch: VerifiedBatch,
+        mut batch: VerifiedBatch,
         now: Timestamp,
     ) -> Result<Reply, EngineError> {
+        let header = &batch.header;
+        if header.to != *self.did() {
+            return Err(WireError::WrongDestination { to: header.to.clone() }.into());
+        }
+        if header.from != *from {
+            return Err(WireError::WrongSender { from: header.from.clone(), signer: from.clone() }.into());
+        }
         // A newer card may say how a log that is not trusted came to be; its operator wants to see it.
         if self.peers.contains_key(from) {
             self.learn_cards(from, &batch.header.briefing.cards, now);
@@ -50,10 +46,16 @@ impl Engine {
         let distrusted = |engine: &Self| {
             engine.peers.get(from).is_some_and(|p| matches!(p.record.standing, Standing::Distrusted { .. }))
         };
-        let news = self.brief_in(view, from, batch.header.briefing, now)?;
+        let receipts = batch.take_receipts();
+        let incoming = Incoming { briefing: batch.header.briefing, receipts, source: Source::Batch };
+        let news = self.brief_in(view, from, incoming, &mut BTreeMap::new(), now)?;
+        if let Some(reason) = &self.halted {
+            // It has just come to light that this store is not the newest one: sign nothing more.
+            return Err(EngineError::Halted(reason.clone()));
+        }
         let mut refused = Vec::new();
         let mut held: Vec<Held> = Vec::new();
-        let mut fresh: BTreeMap<EntryId, usize> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for (line, read) in batch.lines.into_iter().enumerate() {
             let entry = match read {
                 Ok(entry) => entry,
@@ -74,21 +76,18 @@ impl Engine {
                 });
                 continue;
             }
-            if fresh.contains_key(&id) {
+            if !seen.insert(id) {
                 continue;
             }
             match self.accept(view, from, entry, now)? {
-                Ok(taken) => {
-                    fresh.insert(id, held.len());
-                    held.push(taken);
-                }
+                Ok(taken) => held.push(taken),
                 Err((code, detail)) => refused.push(EntryRefusal { entry: Some(id), line, code, detail }),
             }
         }
         let receipts = self.receipts_for(view, from, &held, now)?;
-        let mut briefing = self.brief_out(view, from, now, news.compare, Vec::new(), false)?;
+        let (mut briefing, _) = self.brief_out(view, from, now, news.compare, Source::Reply)?;
         briefing.ahead = news.ahead;
-        briefing.cosigned = news.cosigned;
+        briefing.cosigned = news.cosigned.or(briefing.cosigned);
         briefing.receipts.extend(receipts);
         Ok(Reply { protocol: PROTOCOL.into(), refused, briefing })
     }
@@ -116,23 +115,28 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Result<Held, Refused>, EngineError> {
         let id = entry.entry().id;
-        let by_author = entry.entry().entry.author == *from;
         if let Some(seq) = view.find(&id)? {
             let stored = view.entry(seq)?;
-            let leaf = stored.as_ref().filter(|s| s.log == self.log_number).map(|s| s.leaf);
-            return Ok(Ok(Held { id, seq, leaf, by_author, receipt: stored.and_then(|s| s.receipt) }));
+            let stored = stored.ok_or_else(|| StoreError::Damaged(format!("entry {id} has no content")))?;
+            return Ok(Ok(Held::again(&stored, self.log_number)));
         }
         if let Err(refused) = self.judge(from, entry.entry(), now) {
-            if refused.0 == RefusalCode::UnknownMembership {
-                self.want(from, entry.entry().membership());
-                if let Some(of) = entry.entry().entry.body.of() {
-                    self.want(from, of);
+            match refused.0 {
+                RefusalCode::UnknownMembership => {
+                    self.want_before(view, from, entry.entry())?;
+                    self.vouch(entry.entry());
                 }
+                // Its author can sign it again with the key it has now; nobody else can.
+                RefusalCode::RevokedKey => {
+                    let author = entry.entry().entry.author.clone();
+                    self.want(&author, id);
+                }
+                _ => {}
             }
             return Ok(Err(refused));
         }
         let (seq, leaf) = self.keep(view, entry.into_entry(), Some(from.clone()), now)?;
-        Ok(Ok(Held { id, seq, leaf: Some(leaf), by_author, receipt: None }))
+        Ok(Ok(Held { id, seq, leaf: Some(leaf), receipt: None }))
     }
 
     /// Whether an entry is to be taken. The answer depends on the entry, on the membership it
@@ -145,7 +149,7 @@ impl Engine {
                 format!("its time {} is more than 24 h ahead of this node's clock, {now}", entry.time),
             ));
         }
-        self.judge_key(from, signed)?;
+        self.judge_key(signed)?;
         if let Body::Membership(m) = &entry.body
             && m.replaces.is_none()
         {
@@ -154,8 +158,9 @@ impl Engine {
             {
                 Ok(())
             } else {
+                // A node that joined later asks for it, and forgets that it did when it restarts.
                 Err((
-                    RefusalCode::NotAParty,
+                    RefusalCode::NotAskedFor,
                     "the dialogue it opens does not include both this node and the sender".into(),
                 ))
             };
@@ -180,9 +185,11 @@ impl Engine {
                 "it names another dialogue or arrangement than its membership".into(),
             ));
         }
-        let mut circle: BTreeSet<&Did> = state.membership.parties.iter().collect();
+        let mut circle: BTreeSet<Did> = state.membership.parties.iter().cloned().collect();
+        // Only a party may propose who else takes part; everyone concerned may speak about that.
+        let mut may_speak = circle.contains(&entry.author);
         match &entry.body {
-            Body::Membership(m) => circle.extend(&m.parties),
+            Body::Membership(m) => circle.extend(m.parties.iter().cloned()),
             Body::Assent(about) | Body::Refusal(about) => {
                 let Some(proposal) = record.membership(&about.of) else {
                     return Err((
@@ -190,7 +197,8 @@ impl Engine {
                         format!("the membership {} it speaks of is not held yet", about.of),
                     ));
                 };
-                circle.extend(&proposal.membership.parties);
+                circle.extend(record.concerned(proposal));
+                may_speak |= circle.contains(&entry.author);
             }
             Body::Statement(_)
             | Body::Attachment(_)
@@ -199,14 +207,19 @@ impl Engine {
             | Body::Dispute(_)
             | Body::Acknowledgement(_) => {}
         }
-        let for_us = circle.contains(self.did()) || self.is_asked_for(from, signed);
-        if !circle.contains(&entry.author)
-            || !for_us
-            || !record.everyone().contains(from) && !circle.contains(from)
-        {
+        // How a membership came about concerns everyone who holds the dialogue, whoever sends it: a
+        // party that joins later has asked for the opening entry, and does not know yet who else
+        // has joined.
+        let history = is_about_membership(signed);
+        let for_us = history || circle.contains(self.did());
+        let from_there = history || circle.contains(from) || record.takes_part(from);
+        if !may_speak || !for_us || !from_there {
             return Err((
                 RefusalCode::NotAParty,
-                format!("{} or this node is no party of the membership it stands under", entry.author),
+                format!(
+                    "{}, who says it, {from}, who sends it, or this node is no party of the membership it stands under",
+                    entry.author
+                ),
             ));
         }
         if entry.marking > state.membership.cap {
@@ -218,17 +231,43 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether this node asked `from` for an entry that tells how a membership came about; a party
-    /// that joins later needs those from before its time.
+    /// Whether this node asked `from` for an opening entry; a party that joins later needs it.
     fn is_asked_for(&self, from: &Did, signed: &SignedEntry) -> bool {
-        let about_membership =
-            matches!(signed.entry.body, Body::Membership(_) | Body::Assent(_) | Body::Refusal(_));
-        about_membership && self.peers.get(from).is_some_and(|p| p.wanted.contains_key(&signed.id))
+        self.peers.get(from).is_some_and(|p| p.wanted.contains_key(&signed.id))
     }
 
-    /// An entry under a revoked key is believed only when another party's entry links to it or
-    /// stands under it, so that this node asked for it.
-    fn judge_key(&self, from: &Did, signed: &SignedEntry) -> Result<(), Refused> {
+    /// Notes that a participant speaks under a membership that is not held yet.
+    fn vouch(&mut self, signed: &SignedEntry) {
+        let spoken_of = match &signed.entry.body {
+            Body::Assent(about) | Body::Refusal(about) => Some(about.of),
+            _ => None,
+        };
+        for membership in [Some(signed.membership()), spoken_of].into_iter().flatten() {
+            if self.vouchers.len() < limits::MISSING_MAX {
+                let vouchers = self.vouchers.entry(membership).or_default();
+                if vouchers.len() < limits::PARTIES_MAX {
+                    vouchers.insert(signed.entry.author.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether a party other than its author speaks of an entry: with one that is held and links to
+    /// it, or with one that waits for this membership.
+    fn is_vouched_for(&self, signed: &SignedEntry) -> bool {
+        let record = self.dialogues.get(&signed.dialogue());
+        if record.is_some_and(|d| d.missing.contains_key(&signed.id)) {
+            return true;
+        }
+        let Body::Membership(m) = &signed.entry.body else { return false };
+        let is_party = |did: &Did| m.parties.contains(did) || record.is_some_and(|r| r.takes_part(did));
+        let vouchers = self.vouchers.get(&signed.id);
+        vouchers.is_some_and(|v| v.iter().any(|did| *did != signed.entry.author && is_party(did)))
+    }
+
+    /// An entry under a revoked key, or one that claims a time after its key was replaced, is
+    /// believed only when another party speaks of it.
+    fn judge_key(&self, signed: &SignedEntry) -> Result<(), Refused> {
         let author = &signed.entry.author;
         let identity =
             if author == self.did() { Some(&self.own) } else { self.peers.get(author).map(|p| &p.identity) };
@@ -238,27 +277,23 @@ impl Engine {
                 format!("{author} is no peer of this node; add its invitation"),
             ));
         };
-        match identity.organisation_key(signed.key).1 {
-            KeyStatus::Current | KeyStatus::Retired { .. } => Ok(()),
+        let doubt = match identity.organisation_key(signed.key).1 {
             KeyStatus::Unknown => {
-                Err((RefusalCode::UnknownKey, format!("{author} has shown no card with key {}", signed.key)))
+                return Err((
+                    RefusalCode::UnknownKey,
+                    format!("{author} has shown no card with key {}", signed.key),
+                ));
             }
+            KeyStatus::Current => None,
+            KeyStatus::Retired { at } => (signed.entry.time > at)
+                .then(|| format!("{author} replaced key {} at {at}, before the entry's time", signed.key)),
             KeyStatus::Revoked { since } => {
-                let missing = self
-                    .dialogues
-                    .get(&signed.dialogue())
-                    .is_some_and(|d| d.missing.contains_key(&signed.id));
-                let vouched =
-                    missing || self.peers.get(from).is_some_and(|p| p.wanted.contains_key(&signed.id));
-                if vouched {
-                    Ok(())
-                } else {
-                    Err((
-                        RefusalCode::RevokedKey,
-                        format!("{author} revoked key {} as of {since}", signed.key),
-                    ))
-                }
+                Some(format!("{author} revoked key {} as of {since}", signed.key))
             }
+        };
+        match doubt {
+            Some(doubt) if !self.is_vouched_for(signed) => Err((RefusalCode::RevokedKey, doubt)),
+            _ => Ok(()),
         }
     }
 
@@ -273,6 +308,7 @@ impl Engine {
         let seq = self.next_seq;
         self.next_seq += 1;
         let leaf = self.append_leaf(&format!("entry {}", signed.id));
+        self.fresh.entries.insert(signed.id, seq);
         let dialogue = signed.dialogue();
         self.note_membership(&signed);
         self.link(view, &signed, via.as_ref(), now)?;
@@ -284,10 +320,12 @@ impl Engine {
                 dialogue,
                 author: author.clone(),
             });
-            if let (Some(author), Some(leaf)) = (author, view.attachment(&file.sha256)?)
+            if let Some(author) = author
+                && let Some(leaf) = self.file_leaf(view, file.sha256)?
                 && let Some(peer) = self.peers.get_mut(&author)
             {
                 peer.record.owed_attachments.insert(file.sha256, leaf);
+                peer.file_receipt = None;
                 self.dirty_peers.insert(author);
             }
         }
@@ -326,27 +364,24 @@ impl Engine {
         let mut lacking = Vec::new();
         if let Some(record) = self.dialogues.get(&dialogue) {
             for prev in &signed.entry.prev {
-                if !record.heads.contains(prev)
-                    && !record.missing.contains_key(prev)
-                    && view.find(prev)?.is_none()
+                if record.missing.contains_key(prev)
+                    || (!record.heads.contains(prev) && !self.holds(view, prev)?)
                 {
                     lacking.push(*prev);
                 }
             }
         }
-        let was_missing = {
-            let Some(record) = self.dialogues.get_mut(&dialogue) else { return Ok(()) };
-            for prev in &signed.entry.prev {
-                record.heads.remove(prev);
-            }
-            let was_missing = record.missing.remove(&signed.id).is_some();
-            if !was_missing {
-                record.heads.insert(signed.id);
-            }
-            record.entries += 1;
-            record.updated = now;
-            was_missing
-        };
+        let Some(record) = self.dialogues.get_mut(&dialogue) else { return Ok(()) };
+        for prev in &signed.entry.prev {
+            record.heads.remove(prev);
+        }
+        let was_missing = record.missing.remove(&signed.id).is_some();
+        if !was_missing {
+            record.heads.insert(signed.id);
+        }
+        record.link_under_membership(signed, &lacking);
+        record.entries += 1;
+        record.updated = now;
         if was_missing || self.peers.values().any(|p| !p.wanted.is_empty()) {
             for peer in self.peers.values_mut() {
                 peer.wanted.remove(&signed.id);
@@ -354,116 +389,10 @@ impl Engine {
         }
         if let Some(via) = via {
             for prev in lacking {
-                self.miss(&dialogue, prev, via);
+                self.miss(dialogue, prev, via);
             }
         }
         self.dirty_dialogues.insert(dialogue);
         Ok(())
-    }
-
-    /// Notes that an entry of a dialogue is linked to but not held.
-    pub(super) fn miss(&mut self, dialogue: &EntryId, entry: EntryId, source: &Did) {
-        let Some(record) = self.dialogues.get_mut(dialogue) else { return };
-        // An entry of the batch being taken is held although the view does not show it yet.
-        if record.missing.len() < limits::MISSING_MAX
-            && !self.changes.iter().rev().any(|c| matches!(c, Change::Entry(e) if e.id == entry))
-        {
-            record.missing.insert(entry, source.clone());
-            self.dirty_dialogues.insert(*dialogue);
-            self.want(source, entry);
-        }
-    }
-
-    pub(super) fn want(&mut self, from: &Did, entry: EntryId) {
-        if let Some(peer) = self.peers.get_mut(from)
-            && peer.wanted.len() < limits::MISSING_MAX
-        {
-            peer.wanted.entry(entry).or_insert(0);
-        }
-    }
-
-    /// Receipts for everything in `held`: for what `to` brought before, the very receipts that were
-    /// issued to it, and one new receipt for the rest. A receipt is worth nothing to a peer that it
-    /// was not issued to, so an entry that another peer brought first gets one more. The store keeps
-    /// the author's beside the entry: it is the one who will ask for it again.
-    fn receipts_for(
-        &mut self,
-        view: &dyn View,
-        to: &Did,
-        held: &[Held],
-        now: Timestamp,
-    ) -> Result<Vec<WireReceipt>, EngineError> {
-        let mut out = Vec::new();
-        let mut again: BTreeMap<u64, Vec<&Held>> = BTreeMap::new();
-        let mut without = Vec::new();
-        for entry in held {
-            match entry.receipt {
-                Some(number) => again.entry(number).or_default().push(entry),
-                None => without.push(entry),
-            }
-        }
-        for (number, entries) in again {
-            match view.receipt(number)? {
-                Some((_, receipt)) if receipt.receipt.to == *to => out.push(WireReceipt::from(&receipt)),
-                _ => without.extend(entries),
-            }
-        }
-        let mut items = Vec::new();
-        let mut seqs = Vec::new();
-        for entry in without {
-            let leaf = entry.leaf.unwrap_or_else(|| self.append_leaf(&format!("entry {}", entry.id)));
-            items.push(ReceiptItem { kind: ItemKind::Entry, hash: entry.id.0, leaf });
-            if entry.receipt.is_none() || entry.by_author {
-                seqs.push(entry.seq);
-            }
-        }
-        if !items.is_empty() {
-            let (number, receipt) = self.issue_receipt(to, items, now)?;
-            self.mark_receipted(&seqs, number);
-            out.push(WireReceipt::from(&receipt));
-        }
-        Ok(out)
-    }
-
-    fn mark_receipted(&mut self, seqs: &[Seq], number: u64) {
-        let mut left: BTreeSet<Seq> = seqs.iter().copied().collect();
-        for change in &mut self.changes {
-            if let Change::Entry(entry) = change
-                && left.remove(&entry.seq)
-            {
-                entry.receipt = Some(number);
-            }
-        }
-        for seq in left {
-            self.changes.push(Change::EntryReceipt { seq, receipt: number });
-        }
-    }
-
-    /// Signs and keeps a receipt.
-    pub(super) fn issue_receipt(
-        &mut self,
-        to: &Did,
-        items: Vec<ReceiptItem>,
-        now: Timestamp,
-    ) -> Result<(u64, SignedReceipt), EngineError> {
-        let number = self.next_receipt;
-        self.next_receipt += 1;
-        let receipt =
-            Receipt { issuer: self.did().clone(), to: to.clone(), time: now, log: self.checkpoint()?, items };
-        let signed = receipt
-            .sign(&*self.keys.node)
-            .map_err(|e| EngineError::Making { what: "a receipt", why: e.to_string() })?;
-        self.changes.push(Change::Receipt {
-            number,
-            direction: Direction::Issued,
-            peer: to.clone(),
-            receipt: Box::new(signed.clone()),
-        });
-        Ok((number, signed))
-    }
-
-    /// Digest of a signed note, for the leaf that proves this node held it.
-    pub(super) fn note_leaf(&mut self, note: &str) {
-        self.append_leaf(&format!("receipt {}", Hash::of(note.as_bytes())));
     }
 }

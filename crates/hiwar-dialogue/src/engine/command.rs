@@ -143,6 +143,9 @@ pub enum CommandError {
         "this party has already spoken about membership {0}, or about another one that replaces the same"
     )]
     AlreadySpoken(EntryId),
+    /// Nobody could tell any more what is to be decided.
+    #[error("membership {0} has too many proposals to replace it; assent to one of them or refuse them")]
+    TooManyProposals(EntryId),
     /// A file is not here.
     #[error("the file {0:?} is not stored on this node; upload it first")]
     MissingFile(String),
@@ -178,6 +181,7 @@ impl CommandError {
             Self::OwnEntry(_) => "own-entry",
             Self::NoMembership(_) => "no-membership",
             Self::AlreadySpoken(_) => "already-spoken",
+            Self::TooManyProposals(_) => "too-many-proposals",
             Self::MissingFile(_) => "missing-file",
             Self::Entry(_) => "bad-entry",
             Self::Engine(EngineError::Store(StoreError::Full(_))) => "disk-full",
@@ -413,11 +417,11 @@ impl Engine {
         let state = record.current().ok_or(CommandError::UnknownDialogue(dialogue))?;
         let parties: BTreeSet<Did> = parties.into_iter().collect();
         self.must_know(&parties)?;
-        if record
-            .memberships
-            .iter()
-            .any(|m| m.membership.replaces == Some(state.entry) && m.assents.contains(self.did()))
-        {
+        let rivals = record.memberships.iter().filter(|m| m.membership.replaces == Some(state.entry));
+        if rivals.clone().count() >= limits::PROPOSALS_MAX {
+            return Err(CommandError::TooManyProposals(state.entry));
+        }
+        if rivals.into_iter().any(|m| m.assents.contains(self.did())) {
             return Err(CommandError::AlreadySpoken(state.entry));
         }
         let title = if title.is_empty() { state.membership.title.clone() } else { title };

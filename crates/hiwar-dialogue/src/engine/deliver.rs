@@ -1,29 +1,35 @@
 //! What to send to which peer, when, and what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hiwar_trust::did::Did;
-use hiwar_trust::identity::DeliveryMode;
-use hiwar_trust::receipt::{ItemKind, SignedReceipt};
+use hiwar_trust::identity::{DeliveryMode, KeyStatus};
+use hiwar_trust::key::{KeyError, KeyId, Signature};
 use hiwar_trust::time::Timestamp;
 
-use super::{Engine, EngineError};
+use super::brief::{Incoming, Source, Told};
+use super::witness::Challenge;
+use super::{Engine, EngineError, Peer};
 use crate::entry::EntryId;
-use crate::ledger::{Alarm, Change, Delivery, Direction, PeerRecord, Seq, Standing, View};
+use crate::ledger::{Alarm, Change, Delivery, PeerRecord, Seq, Standing, StoredEntry, View};
 use crate::wire::{self, BatchHeader, EntryRefusal, PROTOCOL, VerifiedReply};
+
+/// So often in a row delivery must have failed before what waits is given up.
+const GIVE_UP_ATTEMPTS_MIN: u32 = 100;
 
 /// A batch that was handed out and not yet answered.
 #[derive(Clone, Debug)]
 pub(crate) struct InFlight {
     pub(crate) token: u64,
     pub(crate) items: BTreeMap<EntryId, Seq>,
+    /// The entries by their line, for refusals of lines that could not be read.
+    pub(crate) lines: Vec<Seq>,
+    /// Where delivery had got when it was made.
+    pub(crate) start: Seq,
     pub(crate) last: Seq,
     pub(crate) sent: Timestamp,
     pub(crate) compared: bool,
-    /// Files whose receipts are in it.
-    pub(crate) owed: Vec<hiwar_trust::hash::Hash>,
-    /// Third parties' log sizes that are told in it.
-    pub(crate) gossip: BTreeMap<Did, u64>,
+    pub(crate) told: Told,
 }
 
 /// A batch to send.
@@ -90,9 +96,8 @@ impl Engine {
     pub(super) fn enqueue(&mut self, did: &Did, seq: Seq) {
         if let Some(peer) = self.peers.get_mut(did) {
             peer.backlog += 1;
-            if seq <= peer.cursor {
-                peer.cursor = seq.saturating_sub(1);
-            }
+            peer.cursor = peer.cursor.min(seq.saturating_sub(1));
+            peer.queued_from = Some(peer.queued_from.map_or(seq, |from| from.min(seq)));
             if seq <= peer.record.settled_through {
                 peer.record.settled_through = seq.saturating_sub(1);
                 self.dirty_peers.insert(did.clone());
@@ -113,7 +118,6 @@ impl Engine {
         let pull_answer_ms = self.config.pull_answer_ms;
         // The longest wait with its jitter.
         let retry_longest_ms = self.config.retry_max_ms + self.config.retry_max_ms / 4;
-        let latest_card = self.own.latest().sequence;
         let Some(peer) = self.peers.get_mut(did) else { return Ok(Plan::Wait(None)) };
         if peer.record.standing != Standing::Active {
             return Ok(Plan::Wait(None));
@@ -123,7 +127,8 @@ impl Engine {
             if !is_due(answer_due, now, pull_answer_ms) {
                 return Ok(Plan::Wait(Some(answer_due)));
             }
-            peer.in_flight = None;
+            let lost = peer.in_flight.take();
+            peer.tell_again(lost);
         }
         let fetches = peer.identity.latest().delivery == DeliveryMode::Pull;
         if !fetches && !is_due(peer.next_attempt, now, retry_longest_ms) {
@@ -134,15 +139,12 @@ impl Engine {
             peer.cursor = peer.record.settled_through;
         }
         let compare = is_due(peer.compare_due, now, self.config.compare_ms);
-        let urgent = compare
-            || peer.record.knows_card != Some(latest_card)
-            || !peer.record.owed_attachments.is_empty();
         let entries = if peer.backlog > 0 {
             view.queued(did, peer.cursor, self.config.batch_entries, self.config.batch_bytes)?
         } else {
             Vec::new()
         };
-        if entries.is_empty() && !urgent {
+        if entries.is_empty() && !compare {
             let wakes = self.next_wake(did, now);
             return match wakes {
                 Some(at) if at <= now => self.push(view, did, Vec::new(), compare, now),
@@ -157,12 +159,13 @@ impl Engine {
         let peer = self.peers.get(did)?;
         let idle_until = peer.last_exchange.min(now).plus_millis(self.config.witness_ms);
         let grown = peer.record.knows_log != self.log_number || peer.record.knows_size < self.log.size();
+        // What others' logs say goes along with the next batch, at the latest when heads are compared.
         let has_news = grown
-            || peer.cosigned.is_some()
+            || peer.record.knows_card != Some(self.own.latest().sequence)
+            || !peer.record.owed_attachments.is_empty()
             || peer.has_wanted()
-            || !peer.challenges.is_empty()
-            || !peer.owed_answers.is_empty()
-            || !self.gossip_for(did).is_empty();
+            || peer.challenges.values().any(Challenge::is_urgent)
+            || !peer.owed_answers.is_empty();
         let news = has_news.then_some(idle_until);
         [news, peer.revisit, Some(peer.compare_due)].into_iter().flatten().min()
     }
@@ -171,13 +174,12 @@ impl Engine {
         &mut self,
         view: &dyn View,
         did: &Did,
-        entries: Vec<crate::ledger::StoredEntry>,
+        entries: Vec<StoredEntry>,
         compare: bool,
         now: Timestamp,
     ) -> Result<Plan, EngineError> {
-        let owed = self.owed_to(did);
-        let gossip = self.gossip_for(did).into_iter().map(|(third, (_, size))| (third, size)).collect();
-        let briefing = self.brief_out(view, did, now, compare, owed.clone(), true)?;
+        self.make_file_receipt(view, did, now)?;
+        let (briefing, told) = self.brief_out(view, did, now, compare, Source::Batch)?;
         let header = BatchHeader {
             protocol: PROTOCOL.into(),
             from: self.did().clone(),
@@ -185,20 +187,46 @@ impl Engine {
             entries: entries.len(),
             briefing,
         };
-        let body = wire::write_batch(&header, entries.iter().map(|e| (&*e.content, e.key, &e.signature)))
-            .map_err(|e| EngineError::Making { what: "a batch", why: e.to_string() })?;
+        let making = |why: String| EngineError::Making { what: "a batch", why };
+        let mut signatures = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            signatures.push(self.signature_today(entry).map_err(|e| making(e.to_string()))?);
+        }
+        let signed = entries.iter().zip(&signatures);
+        let body = wire::write_batch(&header, signed.map(|(e, (key, s))| (&*e.content, *key, s)))
+            .map_err(|e| making(e.to_string()))?;
+        let token = self.next_token;
+        self.next_token = self.next_token.wrapping_add(1);
         let peer = self.peer_mut(did)?;
-        let token = u64::from(peer.attempts) ^ now.as_millis().unsigned_abs().rotate_left(16) ^ peer.cursor;
+        peer.queued_from = None;
         peer.in_flight = Some(InFlight {
             token,
+            start: peer.cursor,
             last: entries.last().map_or(peer.cursor, |e| e.seq),
             items: entries.iter().map(|e| (e.id, e.seq)).collect(),
+            lines: entries.iter().map(|e| e.seq).collect(),
             sent: now,
             compared: compare,
-            owed: owed.iter().map(|item| item.hash).collect(),
-            gossip,
+            told,
         });
         Ok(Plan::Push(Box::new(PushPlan { to: did.clone(), token, body, entries: entries.len() })))
+    }
+
+    /// The key and signature under which an entry goes out. An own entry whose key is not believed
+    /// any more is signed again with the present one, which is what tells it from a thief's.
+    fn signature_today(&self, entry: &StoredEntry) -> Result<(KeyId, Signature), KeyError> {
+        let doubtful = match self.own.organisation_key(entry.key) {
+            _ if entry.key == self.own_key => false,
+            (_, KeyStatus::Current | KeyStatus::Unknown) => false,
+            (_, KeyStatus::Revoked { .. }) => true,
+            // Only a clock that jumped back makes an entry look younger than the end of its key.
+            (_, KeyStatus::Retired { at }) => entry.signed().is_ok_and(|signed| signed.entry.time > at),
+        };
+        if doubtful {
+            Ok((self.own_key, self.keys.organisation.sign(&entry.content)?))
+        } else {
+            Ok((entry.key, entry.signature))
+        }
     }
 
     /// A batch could not be delivered, or was answered with an error as a whole.
@@ -208,12 +236,13 @@ impl Engine {
         if peer.in_flight.as_ref().is_none_or(|f| f.token != token) {
             return;
         }
-        peer.in_flight = None;
+        let lost = peer.in_flight.take();
+        peer.tell_again(lost);
         peer.attempts = peer.attempts.saturating_add(1);
         let doubled = config.retry_first_ms.saturating_mul(1 << peer.attempts.min(20).saturating_sub(1));
         let wait = doubled.min(config.retry_max_ms);
         // Jitter of up to a quarter, from what differs between nodes and attempts.
-        let spread = token.rotate_right(16)
+        let spread = token.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_right(32)
             ^ did.as_str().bytes().fold(0, |a: u64, b| a.rotate_left(5) ^ u64::from(b));
         let quarter = u64::try_from(wait / 4).unwrap_or(0);
         let jitter = i64::try_from(spread % (quarter + 1)).unwrap_or(0);
@@ -243,21 +272,18 @@ impl Engine {
     pub fn give_up(&mut self, view: &dyn View, did: &Did, now: Timestamp) -> Result<(), EngineError> {
         let give_up_ms = self.config.give_up_ms;
         let Some(peer) = self.peers.get_mut(did) else { return Ok(()) };
-        let overdue = peer.record.down_since.is_some_and(|since| now.millis_since(since) >= give_up_ms);
+        // A clock that jumps ahead is no reason to give up: it must have been tried, too.
+        let overdue = peer.record.down_since.is_some_and(|since| now.millis_since(since) >= give_up_ms)
+            && peer.attempts >= GIVE_UP_ATTEMPTS_MIN;
         if !overdue || peer.backlog == 0 || peer.in_flight.is_some() {
             return Ok(());
         }
         let waiting = view.queued(did, peer.record.settled_through, 4096, usize::MAX)?;
         let expired = waiting.len();
         for entry in &waiting {
-            self.changes.push(Change::Delivered {
-                peer: did.clone(),
-                seq: entry.seq,
-                delivery: Delivery::Expired,
-            });
+            self.delivered(did, entry.seq, Delivery::Expired);
         }
         if let (Some(peer), Some(last)) = (self.peers.get_mut(did), waiting.last()) {
-            peer.backlog = peer.backlog.saturating_sub(expired as u64);
             peer.record.settled_through = last.seq;
             peer.cursor = peer.cursor.max(last.seq);
             self.dirty_peers.insert(did.clone());
@@ -284,7 +310,7 @@ impl Engine {
         view: &dyn View,
         did: &Did,
         token: u64,
-        mut reply: VerifiedReply,
+        reply: VerifiedReply,
         now: Timestamp,
     ) -> Result<(), EngineError> {
         self.must_deal_with(did)?;
@@ -300,82 +326,90 @@ impl Engine {
             peer.record.down_alarmed = false;
             peer.compare_due = now;
         }
-        let items = flight.as_mut().map(|f| std::mem::take(&mut f.items)).unwrap_or_default();
-        let refusals = std::mem::take(&mut reply.reply.refused);
-        let news = self.brief_in_reply(view, did, reply, &items, now)?;
-        for refusal in refusals {
-            self.refused(did, &items, refusal, now);
+        if let Some(flight) = &mut flight {
+            peer.gossiped.append(&mut flight.told.gossip);
+            if !flight.told.files.is_empty() {
+                peer.file_receipt = None;
+            }
+            for sha256 in &flight.told.files {
+                peer.record.owed_attachments.remove(sha256);
+            }
+        }
+        let mut items = flight.as_mut().map(|f| std::mem::take(&mut f.items)).unwrap_or_default();
+        let lines = flight.as_mut().map(|f| std::mem::take(&mut f.lines)).unwrap_or_default();
+        let (reply, receipts) = reply.into_parts();
+        let incoming = Incoming { briefing: reply.briefing, receipts, source: Source::Reply };
+        let news = self.brief_in(view, did, incoming, &mut items, now)?;
+        let mut waiting: BTreeSet<Seq> = items.into_values().collect();
+        for refusal in reply.refused {
+            self.refused(did, &lines, &mut waiting, refusal, now);
         }
         if let Some(cosigned) = news.cosigned {
             self.peer_mut(did)?.cosigned = Some(cosigned);
         }
         if let Some(flight) = flight {
-            let peer = self.peer_mut(did)?;
-            for sha256 in &flight.owed {
-                peer.record.owed_attachments.remove(sha256);
-            }
-            peer.gossiped.extend(flight.gossip);
-            self.advance(view, did, flight.last, now)?;
+            self.advance(view, did, &flight, !waiting.is_empty(), now)?;
         }
         self.dirty_peers.insert(did.clone());
         Ok(())
     }
 
-    fn advance(&mut self, view: &dyn View, did: &Did, last: Seq, now: Timestamp) -> Result<(), EngineError> {
-        let pending = self.pending_after_changes(view, did, last)?;
-        // What was asked for in the very reply that is being settled is queued, but the view does
-        // not show it yet.
-        let asked_for = self
-            .changes
-            .iter()
-            .filter_map(|c| match c {
-                Change::Queue { peer, seq } if peer == did && *seq <= last => Some(seq.saturating_sub(1)),
-                _ => None,
-            })
-            .min();
-        let retry_ms = self.config.retry_first_ms.saturating_mul(8).min(self.config.retry_max_ms);
+    /// Moves on behind a batch that was answered. What it left unsettled is sent again later, at
+    /// growing intervals.
+    fn advance(
+        &mut self,
+        view: &dyn View,
+        did: &Did,
+        flight: &InFlight,
+        unsettled: bool,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        let config = &self.config;
+        let first_ms = config.retry_first_ms.saturating_mul(8);
+        let older = self.waits_before(view, did, flight.start)?;
         let Some(peer) = self.peers.get_mut(did) else { return Ok(()) };
-        if peer.cursor <= last {
-            peer.cursor = asked_for.unwrap_or(last);
-        }
-        if pending {
-            peer.revisit.get_or_insert(now.plus_millis(retry_ms));
-        } else if asked_for.is_none() && peer.revisit.is_none() && peer.record.settled_through < last {
-            peer.record.settled_through = last;
+        // What was queued meanwhile at an earlier position goes out before anything later.
+        let queued_before = peer.queued_from.filter(|from| *from <= flight.last);
+        peer.cursor = queued_before.map_or(flight.last, |from| from.saturating_sub(1));
+        if unsettled || older {
+            if peer.revisit.is_none() {
+                let wait = first_ms.saturating_mul(1 << peer.revisits.min(20)).min(config.retry_max_ms);
+                peer.revisit = Some(now.plus_millis(wait));
+                peer.revisits = peer.revisits.saturating_add(1);
+            }
+        } else if queued_before.is_none() {
+            peer.revisit = None;
+            peer.revisits = 0;
+            peer.record.settled_through = peer.record.settled_through.max(flight.last);
         }
         Ok(())
     }
 
-    /// Whether something at or below `last` still waits for `did`, with the changes just decided.
-    fn pending_after_changes(&self, view: &dyn View, did: &Did, last: Seq) -> Result<bool, EngineError> {
+    /// Whether something at or below `start` waits for `did`, but for what was settled just now.
+    fn waits_before(&self, view: &dyn View, did: &Did, start: Seq) -> Result<bool, EngineError> {
         let Some(peer) = self.peers.get(did) else { return Ok(false) };
-        if peer.backlog == 0 {
+        let after = peer.record.settled_through;
+        if after >= start || peer.backlog == 0 {
             return Ok(false);
         }
-        let waiting = view.queued(
-            did,
-            peer.record.settled_through,
-            self.config.batch_entries.saturating_mul(2),
-            usize::MAX,
-        )?;
-        let settled: std::collections::BTreeSet<Seq> = self
-            .changes
-            .iter()
-            .filter_map(|c| match c {
-                Change::Delivered { peer, seq, .. } if peer == did => Some(*seq),
-                _ => None,
-            })
-            .collect();
-        Ok(waiting.iter().any(|e| e.seq <= last && !settled.contains(&e.seq)))
+        let none = BTreeSet::new();
+        let settled = self.fresh.settled.get(did).unwrap_or(&none);
+        let before = settled.range(..=start).count();
+        let waiting = view.queued(did, after, before.saturating_add(1), usize::MAX)?;
+        Ok(waiting.iter().any(|e| e.seq <= start && !settled.contains(&e.seq)))
     }
 
-    fn refused(&mut self, did: &Did, items: &BTreeMap<EntryId, Seq>, refusal: EntryRefusal, now: Timestamp) {
-        let by_line = || {
-            items.values().copied().collect::<std::collections::BTreeSet<_>>().into_iter().nth(refusal.line)
-        };
-        let seq = refusal.entry.and_then(|id| items.get(&id).copied()).or_else(by_line);
-        let Some(seq) = seq else { return };
-        if refusal.code.may_pass_later() {
+    /// The peer refused an entry of the batch: for good, or for the time being.
+    fn refused(
+        &mut self,
+        did: &Did,
+        lines: &[Seq],
+        waiting: &mut BTreeSet<Seq>,
+        refusal: EntryRefusal,
+        now: Timestamp,
+    ) {
+        let Some(seq) = lines.get(refusal.line).copied() else { return };
+        if refusal.code.may_pass_later() || !waiting.remove(&seq) {
             return;
         }
         let code = refusal.code.as_str().to_owned();
@@ -390,71 +424,21 @@ impl Engine {
         self.delivered(did, seq, Delivery::Refused { code, detail });
     }
 
-    fn delivered(&mut self, did: &Did, seq: Seq, delivery: Delivery) {
+    /// Notes what became of an entry that waits for `did`.
+    pub(super) fn delivered(&mut self, did: &Did, seq: Seq, delivery: Delivery) {
         if let Some(peer) = self.peers.get_mut(did) {
             peer.backlog = peer.backlog.saturating_sub(1);
         }
+        self.fresh.settled.entry(did.clone()).or_default().insert(seq);
         self.changes.push(Change::Delivered { peer: did.clone(), seq, delivery });
     }
+}
 
-    /// Keeps a verified receipt and settles what it covers.
-    pub(super) fn receipted(
-        &mut self,
-        view: &dyn View,
-        did: &Did,
-        receipt: SignedReceipt,
-        in_flight: &BTreeMap<EntryId, Seq>,
-    ) -> Result<(), EngineError> {
-        let mut entries = Vec::new();
-        let mut files = Vec::new();
-        for item in &receipt.receipt.items {
-            match item.kind {
-                ItemKind::Attachment => files.push(item.hash),
-                ItemKind::Entry => {
-                    let id = EntryId(item.hash);
-                    let seq = match in_flight.get(&id) {
-                        Some(seq) => Some(*seq),
-                        None => view.find(&id)?,
-                    };
-                    // A late reply may bring the same receipt once more; only what waits is settled.
-                    let known = match seq {
-                        Some(seq) if view.delivery(did, seq)? == Some(Delivery::Pending) => Some(seq),
-                        _ => None,
-                    };
-                    entries.extend(known);
-                }
-            }
+impl Peer {
+    /// A batch was lost: what it told goes with the next one.
+    fn tell_again(&mut self, lost: Option<InFlight>) {
+        if let Some(cosigned) = lost.and_then(|flight| flight.told.cosigned) {
+            self.cosigned.get_or_insert(cosigned);
         }
-        let already = |engine: &Self, seq: Seq| {
-            engine
-                .changes
-                .iter()
-                .any(|c| matches!(c, Change::Delivered { peer, seq: s, .. } if peer == did && *s == seq))
-        };
-        // In the usual case this is the only receipt of the call and nothing was settled before.
-        let any_before = self.changes.iter().any(|c| matches!(c, Change::Delivered { .. }));
-        if any_before {
-            let keep: Vec<Seq> = entries.into_iter().filter(|seq| !already(self, *seq)).collect();
-            entries = keep;
-        }
-        if entries.is_empty() && files.is_empty() {
-            return Ok(());
-        }
-        let number = self.next_receipt;
-        self.next_receipt += 1;
-        self.note_leaf(&receipt.note);
-        self.changes.push(Change::Receipt {
-            number,
-            direction: Direction::Received,
-            peer: did.clone(),
-            receipt: Box::new(receipt),
-        });
-        for seq in entries {
-            self.delivered(did, seq, Delivery::Receipted { receipt: number });
-        }
-        for sha256 in files {
-            self.changes.push(Change::AttachmentReceipted { peer: did.clone(), sha256, receipt: number });
-        }
-        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hiwar_trust::did::Did;
 
 use super::Engine;
-use crate::entry::{Body, DialogueId, EntryId, Membership, SignedEntry};
+use crate::entry::{Body, EntryId, Membership, SignedEntry};
 use crate::ledger::{DialogueRecord, MembershipState};
 use crate::limits;
 
@@ -46,37 +46,64 @@ impl DialogueRecord {
         self.memberships.iter().flat_map(|m| m.membership.parties.iter().cloned()).collect()
     }
 
-    /// Finds the membership in force: the last complete one along the replacements. One that all
-    /// parties of the membership it replaces have assented to confirms that one as well, so a
-    /// party that joined later need not hold every earlier assent. Of two complete replacements
-    /// of one membership, which only a party that assents twice can cause, the one with the
-    /// smaller identifier counts on every node.
-    fn settle_current(&mut self) {
-        let mut current = self.id;
-        let mut at = self.id;
-        while let Some(next) = self.next_towards_complete(at) {
-            at = next;
-            if self.membership(&at).is_some_and(|m| self.is_complete(m)) {
-                current = at;
-            }
-        }
-        self.current = current;
+    /// Whether `did` is a party of any membership, past, present or proposed.
+    pub fn takes_part(&self, did: &Did) -> bool {
+        self.memberships.iter().any(|m| m.membership.parties.contains(did))
     }
 
-    /// The replacement of `of` that is complete, or that leads to a complete one.
-    fn next_towards_complete(&self, of: EntryId) -> Option<EntryId> {
-        let leads = |start: &MembershipState| {
-            let mut reached = BTreeSet::from([start.entry]);
-            // A proposal comes after the one it replaces is held, so one pass reaches all.
-            for m in &self.memberships {
-                if m.membership.replaces.is_some_and(|r| reached.contains(&r)) {
-                    reached.insert(m.entry);
-                }
+    /// Links an entry among those that stand under the same membership.
+    pub(super) fn link_under_membership(&mut self, signed: &SignedEntry, lacking: &[EntryId]) {
+        let under = signed.membership();
+        for state in &mut self.memberships {
+            let linked = state.missing.remove(&signed.id);
+            if state.entry != under {
+                continue;
             }
-            self.memberships.iter().any(|m| reached.contains(&m.entry) && self.is_complete(m))
-        };
-        let next = self.memberships.iter().filter(|m| m.membership.replaces == Some(of));
-        next.filter(|m| leads(m)).map(|m| m.entry).min()
+            for prev in &signed.entry.prev {
+                state.heads.remove(prev);
+            }
+            if !linked {
+                state.heads.insert(signed.id);
+            }
+            if state.missing.len() < limits::MISSING_MAX {
+                state.missing.extend(lacking);
+            }
+        }
+    }
+
+    /// What to show `did` so that it sees whether it lacks something that it should hold: the newest
+    /// entries under each membership that it is a party of. Who takes part in some memberships only
+    /// is shown how all of them came about as well, since that is not among those entries.
+    pub fn heads_for(&self, did: &Did) -> BTreeSet<EntryId> {
+        let (of, others): (Vec<_>, Vec<_>) =
+            self.memberships.iter().partition(|m| m.membership.parties.contains(did));
+        let mut heads: BTreeSet<EntryId> = of.iter().flat_map(|m| m.heads.iter().copied()).collect();
+        if !others.is_empty() {
+            heads.extend(self.history());
+        }
+        heads
+    }
+
+    /// All entries that tell how the memberships came about.
+    pub(super) fn history(&self) -> impl Iterator<Item = EntryId> {
+        self.memberships.iter().flat_map(|m| std::iter::once(m.entry).chain(m.voices.iter().copied()))
+    }
+
+    /// Finds the membership in force: from the opening one along complete replacements. Of two
+    /// complete replacements of one membership, which only a party that assents twice can cause,
+    /// the one with the smaller identifier counts on every node.
+    fn settle_current(&mut self) {
+        let mut current = self.id;
+        while let Some(next) = self
+            .memberships
+            .iter()
+            .filter(|m| m.membership.replaces == Some(current) && self.is_complete(m))
+            .map(|m| m.entry)
+            .min()
+        {
+            current = next;
+        }
+        self.current = current;
     }
 }
 
@@ -111,8 +138,8 @@ impl Engine {
     pub(super) fn note_membership(&mut self, entry: &SignedEntry) {
         match &entry.entry.body {
             Body::Membership(m) => self.note_proposal(entry, m),
-            Body::Assent(about) => self.note_voice(entry.dialogue(), about.of, &entry.entry.author, true),
-            Body::Refusal(about) => self.note_voice(entry.dialogue(), about.of, &entry.entry.author, false),
+            Body::Assent(about) => self.note_voice(entry, about.of, true),
+            Body::Refusal(about) => self.note_voice(entry, about.of, false),
             Body::Statement(_)
             | Body::Attachment(_)
             | Body::Correction(_)
@@ -131,6 +158,9 @@ impl Engine {
             membership: membership.clone(),
             assents: BTreeSet::from([entry.entry.author.clone()]),
             refusals: BTreeSet::new(),
+            voices: Vec::new(),
+            heads: BTreeSet::new(),
+            missing: BTreeSet::new(),
         };
         let record = self.dialogues.entry(dialogue).or_insert_with(|| DialogueRecord {
             id: dialogue,
@@ -141,20 +171,30 @@ impl Engine {
             entries: 0,
             updated: entry.entry.time,
         });
-        if record.membership(&entry.id).is_none() && record.memberships.len() < limits::PROPOSALS_MAX {
+        self.vouchers.remove(&entry.id);
+        if record.membership(&entry.id).is_none() {
             record.memberships.push(state);
             self.membership_index.insert(entry.id, dialogue);
         }
         record.settle_current();
+        let everyone = record.everyone();
+        self.widen_circles(&everyone);
     }
 
-    fn note_voice(&mut self, dialogue: DialogueId, of: EntryId, voice: &Did, assents: bool) {
-        let Some(record) = self.dialogues.get_mut(&dialogue) else { return };
+    /// Notes that these participants share a dialogue.
+    pub(super) fn widen_circles(&mut self, everyone: &BTreeSet<Did>) {
+        for did in everyone.iter().filter(|did| self.peers.contains_key(did)) {
+            self.circles.entry(did.clone()).or_default().extend(everyone.iter().cloned());
+        }
+    }
+
+    fn note_voice(&mut self, entry: &SignedEntry, of: EntryId, assents: bool) {
+        let Some(record) = self.dialogues.get_mut(&entry.dialogue()) else { return };
         let Some(state) = record.memberships.iter_mut().find(|m| m.entry == of) else { return };
-        if assents {
-            state.assents.insert(voice.clone());
-        } else {
-            state.refusals.insert(voice.clone());
+        let voices = if assents { &mut state.assents } else { &mut state.refusals };
+        // Whoever speaks again says nothing new; those who join later need the first word only.
+        if voices.insert(entry.entry.author.clone()) {
+            state.voices.push(entry.id);
         }
         record.settle_current();
     }

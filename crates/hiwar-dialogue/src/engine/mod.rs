@@ -2,18 +2,28 @@
 //!
 //! * `command` — what a desk asks for,
 //! * `accept` — what arrives from a peer,
-//! * `brief` — cards, checkpoints, receipts and gossip exchanged beside entries,
+//! * `receipts` — proofs of what is held, given and taken,
+//! * `brief` — what is exchanged beside entries: cards, checkpoints, receipts, gaps,
+//! * `witness` — other nodes' logs: what they prove, and what contradicts it,
+//! * `backfill` — gaps: who lacks what, and who may have it,
 //! * `deliver` — what to send, when, and what became of it,
-//! * `membership` — who takes part in a dialogue.
+//! * `membership` — who takes part in a dialogue,
+//! * `operator` — peers, keys and files,
+//! * `log` — this node's own log.
 //!
 //! If making the collected changes durable fails, the engine in memory is ahead of the store; the
 //! caller throws it away and builds a new one from the store.
 
 mod accept;
+mod backfill;
 mod brief;
 mod command;
 mod deliver;
+mod log;
 mod membership;
+mod operator;
+mod receipts;
+mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,12 +33,14 @@ use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::identity::{Identity, IdentityError, SignedCard};
 use hiwar_trust::key::{KeyHolder, KeyId};
-use hiwar_trust::merkle::{self, HashReader, ReadError};
-use hiwar_trust::tiles::{LogTail, TailReader, TileIndex};
+use hiwar_trust::merkle::ReadError;
+use hiwar_trust::tiles::LogTail;
 use hiwar_trust::time::Timestamp;
 
 pub use command::{Command, CommandError, Draft};
 pub use deliver::{PeerStatus, Plan, PushPlan};
+pub(crate) use log::StoredTiles;
+pub use log::restore_tail;
 
 use crate::entry::{DialogueId, EntryId};
 use crate::ledger::{
@@ -128,6 +140,9 @@ pub enum EngineError {
     /// The node must not act until an operator decides.
     #[error("this node has halted: {0}")]
     Halted(String),
+    /// A batch for another node, or from another than the one who brought it.
+    #[error(transparent)]
+    Wire(#[from] crate::wire::WireError),
 }
 
 pub(crate) struct Peer {
@@ -135,7 +150,10 @@ pub(crate) struct Peer {
     pub(crate) identity: Arc<Identity>,
     pub(crate) verified: Option<Checkpoint>,
     pub(crate) backlog: u64,
+    /// Everything up to here was sent or is to be looked at again later.
     pub(crate) cursor: Seq,
+    /// The lowest position queued since the last batch was made.
+    pub(crate) queued_from: Option<Seq>,
     pub(crate) revisit: Option<Timestamp>,
     pub(crate) attempts: u32,
     pub(crate) next_attempt: Timestamp,
@@ -147,20 +165,26 @@ pub(crate) struct Peer {
     pub(crate) wanted: BTreeMap<EntryId, u32>,
     pub(crate) gossiped: BTreeMap<Did, u64>,
     /// Checkpoints of this peer's log that a third party was shown, by size.
-    pub(crate) challenges: BTreeMap<u64, (Hash, String)>,
+    pub(crate) challenges: BTreeMap<u64, witness::Challenge>,
     /// Sizes of our log that this peer asks us to prove.
     pub(crate) owed_answers: BTreeSet<u64>,
+    /// How often in a row something was left to send again.
+    pub(crate) revisits: u32,
+    /// The receipt for the files owed to it, until they change.
+    pub(crate) file_receipt: Option<receipts::FileReceipt>,
+    /// The last receipt for files that it gave; it may come more than once.
+    pub(crate) file_receipt_taken: Option<Hash>,
 }
 
-/// How often an entry is asked for before it is only asked for when heads are compared.
-const WANTED_ASKED_MAX: u32 = 4;
+/// How often something is asked for before it is only asked for when heads are compared.
+const ASKED_MAX: u32 = 4;
 
 impl Peer {
     /// Entries to ask this peer for now.
     fn ask_for_wanted(&mut self, all: bool) -> Vec<EntryId> {
         self.wanted
             .iter_mut()
-            .filter(|(_, asked)| all || **asked < WANTED_ASKED_MAX)
+            .filter(|(_, asked)| all || **asked < ASKED_MAX)
             .take(limits::FETCH_IDS_MAX)
             .map(|(id, asked)| {
                 *asked = asked.saturating_add(1);
@@ -170,8 +194,15 @@ impl Peer {
     }
 
     fn has_wanted(&self) -> bool {
-        self.wanted.values().any(|asked| *asked < WANTED_ASKED_MAX)
+        self.wanted.values().any(|asked| *asked < ASKED_MAX)
     }
+}
+
+/// What was decided since the changes were last taken; the view does not show it yet.
+#[derive(Default)]
+struct Fresh {
+    entries: BTreeMap<EntryId, Seq>,
+    settled: BTreeMap<Did, BTreeSet<Seq>>,
 }
 
 /// The decisions of one node.
@@ -188,63 +219,17 @@ pub struct Engine {
     membership_index: BTreeMap<EntryId, DialogueId>,
     next_seq: Seq,
     next_receipt: u64,
+    next_token: u64,
     changes: Vec<Change>,
+    fresh: Fresh,
     dirty_peers: BTreeSet<Did>,
     dirty_dialogues: BTreeSet<DialogueId>,
     dirty_own: bool,
     directory: Option<Arc<KeyDirectory>>,
-}
-
-/// Reads complete tiles of one log from a view.
-pub(crate) struct StoredTiles<'a> {
-    pub(crate) view: &'a dyn View,
-    pub(crate) log: LogNumber,
-    /// Decided but not yet applied to the store.
-    pub(crate) changes: &'a [Change],
-}
-
-impl HashReader for StoredTiles<'_> {
-    fn read_tile(&self, tile: TileIndex) -> Result<std::borrow::Cow<'_, [Hash]>, ReadError> {
-        let fresh = self.changes.iter().rev().find_map(|change| match change {
-            Change::Tile { log, level, index, hashes }
-                if *log == self.log && *level == tile.level() && *index == tile.index() =>
-            {
-                Some(hashes)
-            }
-            _ => None,
-        });
-        if let Some(hashes) = fresh {
-            return Ok(std::borrow::Cow::Borrowed(hashes));
-        }
-        match self.view.tile(self.log, tile.level(), tile.index()) {
-            Ok(Some(hashes)) => Ok(std::borrow::Cow::Owned(hashes)),
-            Ok(None) => Err(ReadError::Missing { tile }),
-            Err(error) => Err(ReadError::Storage { tile, reason: error.to_string() }),
-        }
-    }
-}
-
-/// Rebuilds the right edge of a stored log: leaves after the last full tile, and above them the
-/// roots of full tiles that no higher tile holds yet.
-///
-/// # Errors
-/// When a leaf or tile is missing.
-pub fn restore_tail(view: &dyn View, log: LogNumber, size: u64) -> Result<LogTail, EngineError> {
-    let reader = |tile: TileIndex| -> Result<Vec<Hash>, ReadError> {
-        let failed = |e: StoreError| ReadError::Storage { tile, reason: e.to_string() };
-        let first = tile.index() * u64::from(TileIndex::FULL_WIDTH);
-        if tile.level() == 0 {
-            let leaves = view.leaves(log, first, usize::from(tile.width())).map_err(failed)?;
-            return Ok(leaves.iter().map(|data| merkle::leaf_hash(data.as_bytes())).collect());
-        }
-        let mut hashes = Vec::with_capacity(usize::from(tile.width()));
-        for index in first..first + u64::from(tile.width()) {
-            let below = view.tile(log, tile.level() - 1, index).map_err(failed)?;
-            hashes.push(merkle::root(&below.ok_or(ReadError::Missing { tile })?));
-        }
-        Ok(hashes)
-    };
-    Ok(LogTail::restore(size, &reader)?)
+    /// With whom each participant shares a dialogue.
+    circles: BTreeMap<Did, BTreeSet<Did>>,
+    /// Who speaks under memberships that are not held yet.
+    vouchers: BTreeMap<EntryId, BTreeSet<Did>>,
 }
 
 impl Engine {
@@ -280,7 +265,7 @@ impl Engine {
         if identity.latest().node_key != *keys.node.public_key() {
             return Err(EngineError::WrongKey { which: "node" });
         }
-        let log = restore_tail(view, own.log, snapshot.log_size)?;
+        let log = log::restore_tail(view, own.log, snapshot.log_size)?;
         let mut engine = Self {
             config,
             keys,
@@ -294,11 +279,16 @@ impl Engine {
             membership_index: BTreeMap::new(),
             next_seq: snapshot.last_seq + 1,
             next_receipt: snapshot.last_receipt + 1,
+            // A token of an earlier life of this node names no batch of this one.
+            next_token: now.as_millis().unsigned_abs() << 20,
             changes: Vec::new(),
+            fresh: Fresh::default(),
             dirty_peers: BTreeSet::new(),
             dirty_dialogues: BTreeSet::new(),
             dirty_own: false,
             directory: None,
+            circles: BTreeMap::new(),
+            vouchers: BTreeMap::new(),
         };
         for record in snapshot.peers {
             let backlog = snapshot.backlog.get(&record.did).copied().unwrap_or(0);
@@ -312,9 +302,12 @@ impl Engine {
 
     fn load_peer(&mut self, record: PeerRecord, backlog: u64, now: Timestamp) -> Result<(), EngineError> {
         let identity = Arc::new(Identity::verify(record.cards.clone())?);
-        let verified = record.verified.as_deref().and_then(brief::read_checkpoint);
+        let origin = &identity.latest().log_origin;
+        let verified = record.verified.as_deref().and_then(witness::read_checkpoint);
+        let verified = verified.filter(|checkpoint| checkpoint.origin() == origin);
         let peer = Peer {
             cursor: record.settled_through,
+            queued_from: None,
             identity,
             verified,
             backlog,
@@ -329,6 +322,9 @@ impl Engine {
             gossiped: BTreeMap::new(),
             challenges: BTreeMap::new(),
             owed_answers: BTreeSet::new(),
+            revisits: 0,
+            file_receipt: None,
+            file_receipt_taken: None,
             record,
         };
         self.peers.insert(peer.record.did.clone(), peer);
@@ -344,6 +340,7 @@ impl Engine {
                 peer.wanted.insert(*missing, 0);
             }
         }
+        self.widen_circles(&record.everyone());
         self.dialogues.insert(record.id, record);
     }
 
@@ -414,6 +411,7 @@ impl Engine {
     /// The changes decided since the last call, to be made durable together.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut changes = std::mem::take(&mut self.changes);
+        self.fresh = Fresh::default();
         for id in std::mem::take(&mut self.dirty_dialogues) {
             if let Some(record) = self.dialogues.get(&id) {
                 changes.push(Change::Dialogue(Box::new(record.clone())));
@@ -434,157 +432,11 @@ impl Engine {
         changes
     }
 
-    /// Adds a peer from its verified cards, or brings a known one up to date. The caller has had a
-    /// person confirm the fingerprint.
-    ///
-    /// # Errors
-    /// When the cards contradict those already held, or name this node.
-    pub fn add_peer(&mut self, identity: Identity, now: Timestamp) -> Result<(), EngineError> {
-        let did = identity.did().clone();
-        if did == *self.did() {
-            return Err(EngineError::Peer {
-                did,
-                problem: "is this node itself; a node is no peer of its own",
-            });
-        }
-        if self.has_node_key_of_another(&identity) {
-            return Err(EngineError::Peer {
-                did,
-                problem: "names a node key that belongs to another; ask its operator",
-            });
-        }
-        if let Some(peer) = self.peers.get_mut(&did) {
-            let mut known = Identity::clone(&peer.identity);
-            for card in identity.cards() {
-                known.extend(card.clone())?;
-            }
-            peer.record.cards = known.cards().to_vec();
-            peer.identity = Arc::new(known);
-            if peer.record.standing == Standing::Retired {
-                peer.record.standing = Standing::Active;
-            }
-            peer.compare_due = now;
-        } else {
-            let record = PeerRecord {
-                did: did.clone(),
-                cards: identity.cards().to_vec(),
-                standing: Standing::Active,
-                verified: None,
-                witnessed: None,
-                knows_card: None,
-                knows_size: 0,
-                knows_log: self.log_number,
-                settled_through: self.next_seq - 1,
-                down_since: None,
-                down_alarmed: false,
-                clock_skew_ms: None,
-                owed_attachments: BTreeMap::new(),
-                shown_in_batch: 0,
-            };
-            self.load_peer(record, 0, now)?;
-        }
-        self.append_leaf(&format!("card {}", identity.latest_hash()));
-        self.directory = None;
-        self.dirty_peers.insert(did);
-        Ok(())
-    }
-
-    /// Whether a participant names a node key that this node or another peer has: requests signed
-    /// with that key would then be taken for the wrong one's.
-    fn has_node_key_of_another(&self, identity: &Identity) -> bool {
-        let key = &identity.latest().node_key;
-        let others = self.peers.values().map(|p| &p.identity).filter(|i| i.did() != identity.did());
-        others.chain([&self.own]).any(|other| other.node_keys().any(|k| k == key))
-    }
-
-    /// Stops dealing with a peer; what it said stays.
-    ///
-    /// # Errors
-    /// When the peer is unknown.
-    pub fn retire_peer(&mut self, did: &Did) -> Result<(), EngineError> {
-        self.peer_mut(did)?.record.standing = Standing::Retired;
-        self.dirty_peers.insert(did.clone());
-        Ok(())
-    }
-
-    /// An operator's decision to trust a peer's log again after an alarm. What is verified of it
-    /// starts anew; the alarm and its evidence stay.
-    ///
-    /// # Errors
-    /// When the peer is unknown.
-    pub fn trust_again(&mut self, did: &Did, now: Timestamp) -> Result<(), EngineError> {
-        let peer = self.peer_mut(did)?;
-        peer.record.standing = Standing::Active;
-        peer.record.verified = None;
-        peer.record.shown_in_batch = 0;
-        peer.verified = None;
-        peer.challenges.clear();
-        peer.next_attempt = now;
-        self.dirty_peers.insert(did.clone());
-        Ok(())
-    }
-
-    /// Takes over this node's next card: a rotated key, another address, or a log that continues
-    /// after a restore.
-    ///
-    /// # Errors
-    /// When the card does not follow from the newest one or `keys` do not fit it.
-    pub fn adopt_card(&mut self, card: SignedCard, keys: Keys) -> Result<(), EngineError> {
-        let mut own = Identity::clone(&self.own);
-        let origin_before = own.latest().log_origin.clone();
-        own.extend(card)?;
-        if own.latest().organisation_key != *keys.organisation.public_key() {
-            return Err(EngineError::WrongKey { which: "organisation" });
-        }
-        if own.latest().node_key != *keys.node.public_key() {
-            return Err(EngineError::WrongKey { which: "node" });
-        }
-        if own.latest().log_origin != origin_before {
-            self.log_number += 1;
-            self.log = LogTail::new();
-            self.halted = None;
-            let dids: Vec<Did> = self.peers.keys().cloned().collect();
-            for did in dids {
-                if let Some(peer) = self.peers.get_mut(&did) {
-                    peer.record.knows_size = 0;
-                    peer.record.knows_log = self.log_number;
-                    peer.compare_due = Timestamp::MIN;
-                }
-                self.dirty_peers.insert(did);
-            }
-        }
-        self.own_key = own.latest().organisation_key.id();
-        self.own = Arc::new(own);
-        self.keys = keys;
-        self.directory = None;
-        self.dirty_own = true;
-        self.append_leaf(&format!("card {}", self.own.latest_hash()));
-        Ok(())
-    }
-
     fn peer_mut(&mut self, did: &Did) -> Result<&mut Peer, EngineError> {
         self.peers.get_mut(did).ok_or_else(|| EngineError::Peer {
             did: did.clone(),
             problem: "is no peer of this node; add its invitation",
         })
-    }
-
-    fn append_leaf(&mut self, data: &str) -> u64 {
-        let appended = self.log.append(merkle::leaf_hash(data.as_bytes()));
-        self.changes.push(Change::Leaf {
-            log: self.log_number,
-            index: appended.index,
-            data: data.to_owned(),
-        });
-        for full in appended.full_tiles {
-            self.changes.push(Change::Tile {
-                log: self.log_number,
-                level: full.tile.level(),
-                index: full.tile.index(),
-                hashes: full.hashes,
-            });
-        }
-        appended.index
     }
 
     fn raise(&mut self, alarm: Alarm) {
@@ -596,58 +448,16 @@ impl Engine {
 
     fn distrust(&mut self, did: &Did, alarm: Alarm) {
         if let Some(peer) = self.peers.get_mut(did) {
-            let already = matches!(peer.record.standing, Standing::Distrusted { .. });
+            if let Standing::Distrusted { code } = &peer.record.standing
+                && (*code != "rollback" || alarm.code == "rollback")
+            {
+                // A rollback may turn out to be a fork; what is proved a fork stays one.
+                return;
+            }
             peer.record.standing = Standing::Distrusted { code: alarm.code.clone() };
             peer.in_flight = None;
             self.dirty_peers.insert(did.clone());
-            if already {
-                return;
-            }
         }
         self.raise(alarm);
-    }
-
-    /// A file arrived complete and verified; its author is owed a receipt.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn attachment_stored(
-        &mut self,
-        view: &dyn View,
-        sha256: Hash,
-        authors: &[Did],
-    ) -> Result<(), EngineError> {
-        let leaf = match view.attachment(&sha256)? {
-            Some(leaf) => leaf,
-            None => {
-                let leaf = self.append_leaf(&format!("attachment {sha256}"));
-                self.changes.push(Change::AttachmentStored { sha256, leaf });
-                leaf
-            }
-        };
-        for did in authors {
-            if let Some(peer) = self.peers.get_mut(did) {
-                peer.record.owed_attachments.insert(sha256, leaf);
-                self.dirty_peers.insert(did.clone());
-            }
-        }
-        Ok(())
-    }
-
-    /// A consistency proof of this node's log between two sizes.
-    fn consistency(&self, view: &dyn View, from: u64, to: u64) -> Result<Vec<Hash>, EngineError> {
-        let stored = StoredTiles { view, log: self.log_number, changes: &self.changes };
-        let reader = TailReader { tail: &self.log, stored: &stored };
-        Ok(merkle::consistency_proof_from(&reader, from, to)?)
-    }
-
-    /// One tile of this node's log.
-    ///
-    /// # Errors
-    /// When the log has not reached it.
-    pub fn tile(&self, view: &dyn View, tile: TileIndex) -> Result<Vec<Hash>, EngineError> {
-        let stored = StoredTiles { view, log: self.log_number, changes: &self.changes };
-        let reader = TailReader { tail: &self.log, stored: &stored };
-        Ok(reader.read_tile(tile)?.into_owned())
     }
 }

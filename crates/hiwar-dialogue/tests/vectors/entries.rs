@@ -135,7 +135,7 @@ fn openings(world: &World, out: &mut Vec<Value>) {
         kind.refuse(name, "malformed", entry(&edit(&opening, pointer, Some(new)), MOTIE_NEXT));
     }
     let others = edit(&opening, "/data/parties", Some(json!([motie, third])));
-    kind.refuse("opening of a dialogue of others", "not-a-party", entry(&others, MOTIE_NEXT));
+    kind.refuse("opening of a dialogue of others", "not-asked-for", entry(&others, MOTIE_NEXT));
 }
 
 fn envelopes(world: &World, out: &mut Vec<Value>) {

@@ -59,7 +59,6 @@ pub fn did(data: &[u8]) {
     let Some(did) = one_spelling::<Did>(data) else { return };
     assert!(did.as_str().len() <= DID_BYTES_MAX, "too long");
     assert!(receipt::key_name(&did).is_some(), "no key name");
-    assert!(did.file_stem().bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')));
     let url = did.document_url();
     let authority = url.strip_prefix("https://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let port = authority.split_once(':').map(|(_, port)| port);

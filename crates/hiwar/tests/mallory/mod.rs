@@ -280,7 +280,7 @@ impl Mallory {
     }
 
     pub(crate) fn asking_as(&self, key: &dyn KeyHolder, cards: &[SignedCard]) -> Forged {
-        let body = serde_json::to_vec(&SessionRequest { cards: cards.to_vec() }).unwrap();
+        let body = serde_json::to_vec(&SessionRequest { cards: cards.to_vec(), knows_card: None }).unwrap();
         self.signed_by(key, "/hiwar/v1/session", body, "new", "0", self.target.as_str())
     }
 
