@@ -241,36 +241,35 @@ fn a_retired_peer_is_refused_whatever_it_asks_also_in_a_session_that_it_had_befo
 }
 
 #[test]
-fn an_entry_under_a_revoked_key_is_refused_and_one_under_the_new_key_is_taken() {
+fn an_entry_under_a_revoked_key_is_refused_until_its_author_signs_it_with_the_new_key() {
     let (both, mut mallory) = in_dialogue();
     let dialogue = mallory.dialogue.unwrap();
     let held = both.held("meti", &dialogue.to_string());
     let stolen = mallory.keys.organisation.public_key().id();
-    mallory.command(Command::Say {
+    let said = mallory.command(Command::Say {
         dialogue,
         marking: Marking::Green,
         words: words("under the stolen key"),
         attachments: Vec::new(),
     });
+    let under_stolen = mallory.planned();
     mallory.next_card(|card, fresh| {
         card.organisation_key = fresh.organisation.public_key().clone();
         let since: Timestamp = "2026-01-01T00:00:00.000Z".parse().unwrap();
         card.revoked.push(RevokedKey { key: stolen, since, reason: "stolen".into() });
     });
-    mallory.command(Command::Say {
-        dialogue,
-        marking: Marking::Green,
-        words: words("under the new key"),
-        attachments: Vec::new(),
-    });
-    let (status, reply) = mallory.post_plan();
+    let session = mallory.session();
+    let (status, reply) = mallory.send(&mallory.batch_of(under_stolen, &session, 1));
     assert_eq!(status, 200, "{reply}");
     let refusals = reply["refused"].as_array().unwrap();
     assert_eq!(refusals.len(), 1, "{reply}");
     assert_eq!(refusals[0]["code"], "revoked-key", "{reply}");
-    let now = both.held("meti", &dialogue.to_string());
-    assert_eq!(now.len(), held.len() + 1, "only the entry under the new key was taken");
-    assert!(!now.contains(refusals[0]["entry"].as_str().unwrap()));
+    assert_eq!(refusals[0]["entry"], said.to_string());
+    assert_eq!(both.held("meti", &dialogue.to_string()), held);
+    let (status, reply) = mallory.post_plan();
+    assert_eq!(status, 200, "{reply}");
+    assert!(reply["refused"].as_array().is_none_or(Vec::is_empty), "{reply}");
+    assert!(both.held("meti", &dialogue.to_string()).contains(&said.to_string()));
 }
 
 #[test]

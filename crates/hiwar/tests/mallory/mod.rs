@@ -262,13 +262,16 @@ impl Mallory {
 
     /// A genuine batch in a session.
     pub(crate) fn batch(&self, session: &str, number: u64) -> Forged {
-        self.signed(
-            "/hiwar/v1/batch",
-            self.plan_body.clone(),
-            session,
-            &number.to_string(),
-            self.target.as_str(),
-        )
+        self.batch_of(self.planned(), session, number)
+    }
+
+    /// The batch that was made last.
+    pub(crate) fn planned(&self) -> Vec<u8> {
+        self.plan_body.clone()
+    }
+
+    pub(crate) fn batch_of(&self, body: Vec<u8>, session: &str, number: u64) -> Forged {
+        self.signed("/hiwar/v1/batch", body, session, &number.to_string(), self.target.as_str())
     }
 
     pub(crate) fn asking_for_session(&self) -> Forged {
