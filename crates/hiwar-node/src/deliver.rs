@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hiwar_dialogue::engine::Plan;
-use hiwar_dialogue::wire;
+use hiwar_dialogue::engine::{Plan, PushPlan};
+use hiwar_dialogue::wire::{self, VerifiedReply};
 use hiwar_trust::did::Did;
 use hiwar_trust::identity::DeliveryMode;
 use tokio::task::JoinHandle;
@@ -83,25 +83,22 @@ async fn deliver_to(shared: Arc<Shared>, did: Did) {
             }
         }
         let wake = match shared.writer.plan(did.clone()).await {
-            Ok(Plan::Push(push)) => {
-                shared.metrics.batches_sent.get_or_create(&label).inc();
-                match send(&shared, &mut link, &did, push.token, push.body).await {
-                    Ok(()) => continue,
-                    Err(DeliveryError::Stopped) => return,
-                    Err(DeliveryError::Client(error)) => {
-                        if matches!(error, ClientError::OtherCertificate(_)) {
-                            tracing::warn!(peer = %did, %error, "delivery failed");
-                        } else {
-                            tracing::info!(peer = %did, %error, "delivery failed");
-                        }
-                        shared.metrics.batches_failed.get_or_create(&label).inc();
-                        if shared.writer.failed(did.clone(), push.token).await.is_err() {
-                            return;
-                        }
-                        continue;
+            Ok(Plan::Push(push)) => match send_all(&shared, &mut link, &did, *push).await {
+                Ok(()) => continue,
+                Err(Undelivered { error: DeliveryError::Stopped, .. }) => return,
+                Err(Undelivered { token, error: DeliveryError::Client(error) }) => {
+                    if matches!(error, ClientError::OtherCertificate(_)) {
+                        tracing::warn!(peer = %did, %error, "delivery failed");
+                    } else {
+                        tracing::info!(peer = %did, %error, "delivery failed");
                     }
+                    shared.metrics.batches_failed.get_or_create(&label).inc();
+                    if shared.writer.failed(did.clone(), token).await.is_err() {
+                        return;
+                    }
+                    continue;
                 }
-            }
+            },
             Ok(Plan::Wait(Some(at))) => shared.instant_of(at),
             Ok(Plan::Wait(None)) => tokio::time::Instant::now() + LOOK_AGAIN,
             Err(WriterError::Stopped) => return,
@@ -123,23 +120,92 @@ enum DeliveryError {
     Stopped,
 }
 
-async fn send(
+/// A batch that did not arrive, or whose reply could not be taken.
+struct Undelivered {
+    token: u64,
+    error: DeliveryError,
+}
+
+/// Sends a batch and those that follow it. While one is under way, the reply to the one before is
+/// settled and the one after is made; that one leaves only when this one was answered.
+async fn send_all(
     shared: &Shared,
     link: &mut PeerLink,
     did: &Did,
-    token: u64,
-    body: Vec<u8>,
-) -> Result<(), DeliveryError> {
+    first: PushPlan,
+) -> Result<(), Undelivered> {
+    let label = PeerLabel { peer: did.to_string() };
+    let mut push = first;
+    let mut answered: Option<(u64, VerifiedReply)> = None;
+    loop {
+        let token = push.token;
+        shared.metrics.batches_sent.get_or_create(&label).inc();
+        tracing::debug!(peer = %did, token, entries = push.entries, "batch sent");
+        let before = answered.take();
+        let settle_before = async {
+            match before {
+                Some((token, reply)) => {
+                    settle(shared, did, token, reply).await.map_err(|error| Undelivered { token, error })
+                }
+                None => Ok(()),
+            }
+        };
+        let exchange = async { tokio::join!(settle_before, send(link, did, push.body)) };
+        let ((settled, replied), next) = with_next(shared, did, exchange).await;
+        settled?;
+        let reply = replied.map_err(|error| Undelivered { token, error })?;
+        tracing::debug!(peer = %did, token, "batch answered");
+        match next {
+            Some(next) => {
+                answered = Some((token, reply));
+                push = *next;
+            }
+            None => {
+                return settle(shared, did, token, reply).await.map_err(|error| Undelivered { token, error });
+            }
+        }
+    }
+}
+
+/// Runs an exchange, and has the batch to follow it made as soon as a full one waits. Once asked
+/// for, that batch is waited for: the writer would otherwise hold it to be under way.
+async fn with_next<T>(
+    shared: &Shared,
+    did: &Did,
+    exchange: impl Future<Output = T>,
+) -> (T, Option<Box<PushPlan>>) {
+    let mut exchange = std::pin::pin!(exchange);
+    let mut commits = shared.writer.commits();
+    loop {
+        commits.mark_unchanged();
+        let mut asked = std::pin::pin!(shared.writer.plan_ahead(did.clone()));
+        let next = tokio::select! {
+            done = &mut exchange => return (done, asked.await.ok().flatten()),
+            next = &mut asked => next,
+        };
+        if let Ok(None) = next {
+            tokio::select! {
+                done = &mut exchange => return (done, None),
+                changed = commits.changed() => if changed.is_ok() { continue },
+            }
+        }
+        return (exchange.await, next.ok().flatten());
+    }
+}
+
+async fn send(link: &mut PeerLink, did: &Did, body: Vec<u8>) -> Result<VerifiedReply, DeliveryError> {
     let answer =
         link.post(&format!("{PREFIX}/batch"), body, Duration::ZERO).await.map_err(DeliveryError::Client)?;
     let issuer = link.peer().clone();
     let verified = tokio::task::spawn_blocking(move || wire::verify_reply(&answer.body, &issuer))
         .await
         .map_err(|_| DeliveryError::Stopped)?;
-    let verified = verified.map_err(|e| {
-        DeliveryError::Client(ClientError::Forged { did: did.clone(), problem: e.to_string() })
-    })?;
-    match shared.writer.settle(did.clone(), token, verified).await {
+    verified
+        .map_err(|e| DeliveryError::Client(ClientError::Forged { did: did.clone(), problem: e.to_string() }))
+}
+
+async fn settle(shared: &Shared, did: &Did, token: u64, reply: VerifiedReply) -> Result<(), DeliveryError> {
+    match shared.writer.settle(did.clone(), token, reply).await {
         Ok(()) => Ok(()),
         Err(WriterError::Stopped) => Err(DeliveryError::Stopped),
         Err(error) => {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 
-use hiwar_dialogue::engine::{CommandError, Draft, Engine, EngineConfig, EngineError, Keys, Plan};
+use hiwar_dialogue::engine::{CommandError, Draft, Engine, EngineConfig, EngineError, Keys, Plan, PushPlan};
 use hiwar_dialogue::entry::EntryId;
 use hiwar_dialogue::ledger::{Seq, StoreError};
 use hiwar_dialogue::wire::{KeyDirectory, Reply, VerifiedBatch, VerifiedReply};
@@ -73,6 +73,7 @@ enum Job {
     Settle { peer: Did, token: u64, reply: Box<VerifiedReply>, answer: Answer<()> },
     Failed { peer: Did, token: u64, answer: Answer<()> },
     Plan { peer: Did, answer: Answer<Plan> },
+    PlanAhead { peer: Did, answer: Answer<Option<Box<PushPlan>>> },
     AddPeer { identity: Box<Identity>, answer: Answer<()> },
     RetirePeer { peer: Did, answer: Answer<()> },
     TrustAgain { peer: Did, answer: Answer<()> },
@@ -202,6 +203,14 @@ impl Writer {
     /// When nothing could be kept.
     pub async fn failed(&self, peer: Did, token: u64) -> Result<(), WriterError> {
         ask!(self, Failed { peer, token })
+    }
+
+    /// Asks for the batch to follow the one that is under way, if a full one waits.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn plan_ahead(&self, peer: Did) -> Result<Option<Box<PushPlan>>, WriterError> {
+        ask!(self, PlanAhead { peer })
     }
 
     /// Asks what to send to a peer now; the state of the log in it is durable.

@@ -84,6 +84,27 @@ impl World {
         self.poke(idx, peer, delay_ms.min(LOOK_AGAIN_MS));
     }
 
+    /// Some time after a batch was sent, the one to follow is asked for.
+    pub(crate) fn ask_ahead(&mut self, idx: usize, peer: &Did, delay_ms: i64) {
+        if let Some(node) = self.nodes.get(idx) {
+            let life = node.life;
+            self.at(delay_ms, Event::AskAhead { node: idx, life, peer: peer.clone() });
+        }
+    }
+
+    pub(crate) fn asked_ahead(&mut self, idx: usize, peer: &Did) {
+        let Some(tasks) = self.nodes.get_mut(idx).and_then(|n| n.tasks.get_mut(peer)) else { return };
+        if tasks.push.outstanding.is_some() && tasks.ahead.is_none() && !tasks.asked_ahead {
+            tasks.asked_ahead = true;
+            self.give(idx, Job::PlanAhead { peer: peer.clone() });
+        }
+    }
+
+    pub(crate) fn is_pushing(&self, idx: usize, peer: &Did) -> bool {
+        let tasks = self.nodes.get(idx).and_then(|n| n.tasks.get(peer));
+        tasks.is_some_and(|t| t.push.outstanding.is_some() || t.asked_ahead)
+    }
+
     /// Starts to push a planned batch.
     pub(crate) fn push(&mut self, idx: usize, peer: &Did, plan: PushPlan) {
         let body: Bytes = plan.body.into();
@@ -190,6 +211,7 @@ impl World {
             None => self.fetch_failed(idx, peer),
             Some((token, _)) => {
                 if let Some(tasks) = self.nodes.get_mut(idx).and_then(|n| n.tasks.get_mut(peer)) {
+                    (tasks.ahead, tasks.asked_ahead) = (None, false);
                     tasks.abandoned.insert(outstanding.request, token);
                     while tasks.abandoned.len() > 8 {
                         tasks.abandoned.pop_first();
@@ -421,7 +443,11 @@ impl World {
                             stale: false,
                             fetch: None,
                         };
+                        let ahead = tasks.ahead.take();
                         self.give(idx, job);
+                        if let Some(ahead) = ahead {
+                            self.push_ahead(idx, sender, *ahead)?;
+                        }
                     }
                     Err(_) => {
                         let outstanding = Outstanding {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use hiwar_dialogue::engine::{Draft, Engine, EngineConfig, Keys, Plan};
+use hiwar_dialogue::engine::{Draft, Engine, EngineConfig, Keys, Plan, PushPlan};
 use hiwar_dialogue::entry::EntryId;
 use hiwar_dialogue::ledger::Store as _;
 use hiwar_dialogue::wire::{VerifiedBatch, VerifiedReply};
@@ -52,6 +52,7 @@ pub(crate) enum Job {
     Settle { peer: Did, token: u64, reply: Box<VerifiedReply>, stale: bool, fetch: Option<Asker> },
     Failed { peer: Did, token: u64, fetch: Option<Asker> },
     Plan { peer: Did, fetch: Option<Asker> },
+    PlanAhead { peer: Did },
     Learn { peer: Did, cards: Vec<SignedCard>, asker: Asker, key: KeyId },
     LearnAnswered { peer: Did, cards: Vec<SignedCard> },
     Adopt { card: Box<SignedCard>, keys: Keys, key_number: u64 },
@@ -65,6 +66,7 @@ pub(crate) enum Done {
     Settled { peer: Did, token: u64, stale: bool, fetch: Option<Asker>, ok: bool },
     Failed { peer: Did, fetch: Option<Asker> },
     Planned { peer: Did, fetch: Option<Asker>, plan: Option<Plan> },
+    PlannedAhead { peer: Did, plan: Option<Box<PushPlan>> },
     Learned { peer: Did, asker: Asker, key: KeyId },
     Adopted,
     Nothing,
@@ -104,6 +106,10 @@ pub(crate) struct Tasks {
     pub(crate) busy: bool,
     pub(crate) poke_at: Option<i64>,
     pub(crate) fetch_reply: Option<(u64, Bytes)>,
+    /// The batch to follow the one under way.
+    pub(crate) ahead: Option<Box<PushPlan>>,
+    /// Whether that was asked for and is not there yet.
+    pub(crate) asked_ahead: bool,
     /// How many fetches failed in a row.
     pub(crate) fetches_failed: u32,
     pub(crate) parked: Option<Parked>,

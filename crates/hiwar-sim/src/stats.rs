@@ -77,6 +77,8 @@ stats! {
     attacks,
     /// Requests refused by a session.
     replays_refused,
+    /// Batches sent before the reply to the one before was settled.
+    ahead,
     /// Replies settled after their sender had given up on them.
     stale_replies,
     /// Entries refused.

@@ -1,7 +1,7 @@
 //! The writer of each node: groups of jobs, one commit, and only then the answers. It dies and
 //! fails at any point in between.
 
-use hiwar_dialogue::engine::{CommandError, EngineError, Plan};
+use hiwar_dialogue::engine::{CommandError, EngineError, Plan, PushPlan};
 use hiwar_dialogue::ledger::{Change, Store as _, StoreError};
 use hiwar_trust::time::Timestamp;
 
@@ -41,7 +41,7 @@ impl World {
         let take = take.min(node.inbox.len());
         let group: Vec<Job> = node.inbox.drain(..take).collect();
         let (plans, jobs): (Vec<Job>, Vec<Job>) =
-            group.into_iter().partition(|job| matches!(job, Job::Plan { .. }));
+            group.into_iter().partition(|job| matches!(job, Job::Plan { .. } | Job::PlanAhead { .. }));
         for group in [jobs, plans] {
             if !group.is_empty() && !self.work_through(idx, group)? {
                 return Ok(());
@@ -183,11 +183,14 @@ impl World {
                     self.idle(idx, &peer, 0);
                 }
                 (None, _) if stale => {}
+                // The batch to follow is under way already.
+                (None, true) if self.is_pushing(idx, &peer) => {}
                 (None, true) => self.idle(idx, &peer, 0),
                 (None, false) => self.give(idx, Job::Failed { peer, token, fetch: None }),
             },
             Done::Failed { peer, fetch: Some(asker) } => self.parked_again(idx, &peer, asker, Some(0)),
             Done::Failed { peer, fetch: None } => self.idle(idx, &peer, 0),
+            Done::PlannedAhead { peer, plan } => self.planned_ahead(idx, &peer, plan.filter(|_| kept))?,
             Done::Planned { peer, fetch, plan } => match plan.filter(|_| kept) {
                 None if fetch.is_some() => {
                     if let Some(asker) = fetch {
@@ -256,6 +259,11 @@ impl World {
                 self.note(|| format!("node {idx}: pushes {} entries to {peer}", push.entries));
                 self.watch_batch(idx, &push.body)?;
                 self.push(idx, peer, *push);
+                // The real node asks after every commit; one question, at some time, is harder.
+                let delay = self.rng.range(0, 20);
+                if self.rng.chance(500) {
+                    self.ask_ahead(idx, peer, delay);
+                }
             }
             (Plan::Push(push), Some(asker)) => {
                 self.note(|| format!("node {idx}: hands {} entries to {peer}", push.entries));
@@ -278,6 +286,44 @@ impl World {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The batch to follow is there: it is kept until the one before is answered. When that has
+    /// happened meanwhile it leaves at once.
+    fn planned_ahead(
+        &mut self,
+        idx: usize,
+        peer: &hiwar_trust::did::Did,
+        plan: Option<Box<PushPlan>>,
+    ) -> Result<(), Violation> {
+        let Some(tasks) = self.nodes.get_mut(idx).and_then(|n| n.tasks.get_mut(peer)) else { return Ok(()) };
+        if !std::mem::take(&mut tasks.asked_ahead) {
+            return Ok(());
+        }
+        if tasks.push.outstanding.is_some() {
+            tasks.ahead = plan;
+            return Ok(());
+        }
+        match plan {
+            Some(plan) => self.push_ahead(idx, peer, *plan),
+            None => {
+                self.idle(idx, peer, 0);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn push_ahead(
+        &mut self,
+        idx: usize,
+        peer: &hiwar_trust::did::Did,
+        plan: PushPlan,
+    ) -> Result<(), Violation> {
+        self.stats.ahead += 1;
+        self.note(|| format!("node {idx}: pushes {} more entries to {peer}", plan.entries));
+        self.watch_batch(idx, &plan.body)?;
+        self.push(idx, peer, plan);
         Ok(())
     }
 
@@ -353,6 +399,10 @@ fn decide(node: &mut Node, job: Job, now: Timestamp) -> Result<Done, String> {
         Job::Plan { peer, fetch } => match engine.plan(view, &peer, now) {
             Ok(plan) => Ok(Done::Planned { peer, fetch, plan: Some(plan) }),
             Err(error) => expected(&error).map(|_| Done::Planned { peer, fetch, plan: None }),
+        },
+        Job::PlanAhead { peer } => match engine.plan_ahead(view, &peer, now) {
+            Ok(plan) => Ok(Done::PlannedAhead { peer, plan }),
+            Err(error) => expected(&error).map(|_| Done::PlannedAhead { peer, plan: None }),
         },
         Job::Learn { peer, cards, asker, key } => {
             engine.learn_cards(&peer, &cards, now);

@@ -61,6 +61,7 @@ pub(crate) enum Event {
     Poke { node: usize, life: u64, peer: Did },
     TimedOut { node: usize, life: u64, peer: Did, request: u64, fetch: bool },
     Fetch { node: usize, life: u64, peer: Did },
+    AskAhead { node: usize, life: u64, peer: Did },
     Restart { node: usize },
     Act,
     Speak { node: usize, of: EntryId },
@@ -202,6 +203,10 @@ impl World {
                 Ok(())
             }
             Event::Work { node, life } if self.alive(node, life) => self.work(node),
+            Event::AskAhead { node, life, peer } if self.alive(node, life) => {
+                self.asked_ahead(node, &peer);
+                Ok(())
+            }
             Event::Poke { node, life, peer } if self.alive(node, life) => {
                 self.poked(node, &peer);
                 Ok(())
@@ -214,7 +219,11 @@ impl World {
                 self.fetch(node, &peer);
                 Ok(())
             }
-            Event::Work { .. } | Event::Poke { .. } | Event::TimedOut { .. } | Event::Fetch { .. } => Ok(()),
+            Event::Work { .. }
+            | Event::Poke { .. }
+            | Event::TimedOut { .. }
+            | Event::Fetch { .. }
+            | Event::AskAhead { .. } => Ok(()),
             Event::Restart { node } => self.restart(node),
             Event::Act => self.act(),
             Event::Speak { node, of } => {

@@ -87,8 +87,11 @@ impl Engine {
             told.files.clone_from(&ready.files);
             receipts.push(ready.wire.clone());
         }
-        let in_same_log = peer.record.knows_log == log_number && peer.record.knows_size <= checkpoint.size();
-        let from = if in_same_log { peer.record.knows_size } else { 0 };
+        // A batch that follows another takes for granted that the other arrives.
+        let known = peer.flights.back().map(|f| f.shown);
+        let (known_log, known_size) = known.unwrap_or((peer.record.knows_log, peer.record.knows_size));
+        let in_same_log = known_log == log_number && known_size <= checkpoint.size();
+        let from = if in_same_log { known_size } else { 0 };
         let known_cards = peer.record.knows_card.map_or(0, |n| n.saturating_add(1));
         let known_cards = usize::try_from(known_cards).unwrap_or(usize::MAX);
         told.cosigned = peer.cosigned.take();

@@ -11,7 +11,7 @@ use super::brief::{Incoming, Source, Told};
 use super::witness::Challenge;
 use super::{Engine, EngineError, Peer};
 use crate::entry::EntryId;
-use crate::ledger::{Alarm, Change, Delivery, PeerRecord, Seq, Standing, StoredEntry, View};
+use crate::ledger::{Alarm, Change, Delivery, LogNumber, PeerRecord, Seq, Standing, StoredEntry, View};
 use crate::wire::{self, BatchHeader, EntryRefusal, PROTOCOL, VerifiedReply};
 
 /// So often in a row delivery must have failed before what waits is given up.
@@ -27,6 +27,8 @@ pub(crate) struct InFlight {
     /// Where delivery had got when it was made.
     pub(crate) start: Seq,
     pub(crate) last: Seq,
+    /// The log and its size that the batch shows.
+    pub(crate) shown: (LogNumber, u64),
     pub(crate) sent: Timestamp,
     pub(crate) compared: bool,
     pub(crate) told: Told,
@@ -87,7 +89,7 @@ impl Engine {
                 backlog: p.backlog,
                 attempts: p.attempts,
                 next_attempt: p.next_attempt,
-                in_flight: p.in_flight.is_some(),
+                in_flight: !p.flights.is_empty(),
                 cursor: p.cursor,
             })
             .collect()
@@ -122,13 +124,12 @@ impl Engine {
         if peer.record.standing != Standing::Active {
             return Ok(Plan::Wait(None));
         }
-        if let Some(flight) = &peer.in_flight {
+        if let Some(flight) = peer.flights.front() {
             let answer_due = flight.sent.plus_millis(pull_answer_ms);
             if !is_due(answer_due, now, pull_answer_ms) {
                 return Ok(Plan::Wait(Some(answer_due)));
             }
-            let lost = peer.in_flight.take();
-            peer.tell_again(lost);
+            peer.lose_flights();
         }
         let fetches = peer.identity.latest().delivery == DeliveryMode::Pull;
         if !fetches && !is_due(peer.next_attempt, now, retry_longest_ms) {
@@ -147,11 +148,40 @@ impl Engine {
         if entries.is_empty() && !compare {
             let wakes = self.next_wake(did, now);
             return match wakes {
-                Some(at) if at <= now => self.push(view, did, Vec::new(), compare, now),
+                Some(at) if at <= now => Ok(Plan::Push(self.push(view, did, Vec::new(), compare, now)?)),
                 later => Ok(Plan::Wait(later)),
             };
         }
-        self.push(view, did, entries, compare, now)
+        Ok(Plan::Push(self.push(view, did, entries, compare, now)?))
+    }
+
+    /// Makes the batch to follow the one that is under way, when there is a full one: it can be
+    /// sent the moment the other is answered, before that answer is settled. It must not be sent
+    /// earlier, and not at all when the other fails.
+    ///
+    /// # Errors
+    /// When the store fails or the batch cannot be made.
+    pub fn plan_ahead(
+        &mut self,
+        view: &dyn View,
+        did: &Did,
+        now: Timestamp,
+    ) -> Result<Option<Box<PushPlan>>, EngineError> {
+        let batch_entries = self.config.batch_entries;
+        let Some(peer) = self.peers.get(did) else { return Ok(None) };
+        let (Some(first), 1) = (peer.flights.front(), peer.flights.len()) else { return Ok(None) };
+        let full = first.items.len().saturating_add(batch_entries) as u64;
+        // What was queued at an earlier position goes first, with the next batch but this.
+        let older = peer.queued_from.is_some_and(|from| from <= first.last);
+        let active = peer.record.standing == Standing::Active && self.halted.is_none();
+        if !active || older || peer.backlog < full {
+            return Ok(None);
+        }
+        let entries = view.queued(did, first.last, batch_entries, self.config.batch_bytes)?;
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        self.push(view, did, entries, false, now).map(Some)
     }
 
     /// When there will be something to tell `did` although no entry waits for it.
@@ -177,7 +207,7 @@ impl Engine {
         entries: Vec<StoredEntry>,
         compare: bool,
         now: Timestamp,
-    ) -> Result<Plan, EngineError> {
+    ) -> Result<Box<PushPlan>, EngineError> {
         self.make_file_receipt(view, did, now)?;
         let (briefing, told) = self.brief_out(view, did, now, compare, Source::Batch)?;
         let header = BatchHeader {
@@ -197,19 +227,22 @@ impl Engine {
             .map_err(|e| making(e.to_string()))?;
         let token = self.next_token;
         self.next_token = self.next_token.wrapping_add(1);
+        let shown = (self.log_number, self.log.size());
         let peer = self.peer_mut(did)?;
         peer.queued_from = None;
-        peer.in_flight = Some(InFlight {
+        let start = peer.flights.back().map_or(peer.cursor, |flight| flight.last);
+        peer.flights.push_back(InFlight {
             token,
-            start: peer.cursor,
-            last: entries.last().map_or(peer.cursor, |e| e.seq),
+            start,
+            last: entries.last().map_or(start, |e| e.seq),
             items: entries.iter().map(|e| (e.id, e.seq)).collect(),
             lines: entries.iter().map(|e| e.seq).collect(),
+            shown,
             sent: now,
             compared: compare,
             told,
         });
-        Ok(Plan::Push(Box::new(PushPlan { to: did.clone(), token, body, entries: entries.len() })))
+        Ok(Box::new(PushPlan { to: did.clone(), token, body, entries: entries.len() }))
     }
 
     /// The key and signature under which an entry goes out. An own entry whose key is not believed
@@ -233,11 +266,10 @@ impl Engine {
     pub fn failed(&mut self, did: &Did, token: u64, now: Timestamp) {
         let config = self.config.clone();
         let Some(peer) = self.peers.get_mut(did) else { return };
-        if peer.in_flight.as_ref().is_none_or(|f| f.token != token) {
+        if !peer.flights.iter().any(|f| f.token == token) {
             return;
         }
-        let lost = peer.in_flight.take();
-        peer.tell_again(lost);
+        peer.lose_flights();
         peer.attempts = peer.attempts.saturating_add(1);
         let doubled = config.retry_first_ms.saturating_mul(1 << peer.attempts.min(20).saturating_sub(1));
         let wait = doubled.min(config.retry_max_ms);
@@ -275,7 +307,7 @@ impl Engine {
         // A clock that jumps ahead is no reason to give up: it must have been tried, too.
         let overdue = peer.record.down_since.is_some_and(|since| now.millis_since(since) >= give_up_ms)
             && peer.attempts >= GIVE_UP_ATTEMPTS_MIN;
-        if !overdue || peer.backlog == 0 || peer.in_flight.is_some() {
+        if !overdue || peer.backlog == 0 || !peer.flights.is_empty() {
             return Ok(());
         }
         let waiting = view.queued(did, peer.record.settled_through, 4096, usize::MAX)?;
@@ -314,7 +346,9 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), EngineError> {
         self.must_deal_with(did)?;
-        let mut flight = self.peer_mut(did)?.in_flight.take_if(|f| f.token == token);
+        let peer = self.peer_mut(did)?;
+        let at = peer.flights.iter().position(|f| f.token == token);
+        let mut flight = at.and_then(|at| peer.flights.remove(at));
         if let Some(compare_ms) = flight.as_ref().filter(|f| f.compared).map(|_| self.config.compare_ms) {
             self.peer_mut(did)?.compare_due = now.plus_millis(compare_ms);
         }
@@ -435,10 +469,12 @@ impl Engine {
 }
 
 impl Peer {
-    /// A batch was lost: what it told goes with the next one.
-    fn tell_again(&mut self, lost: Option<InFlight>) {
-        if let Some(cosigned) = lost.and_then(|flight| flight.told.cosigned) {
-            self.cosigned.get_or_insert(cosigned);
+    /// The batches under way were lost: what they told goes with the next one.
+    fn lose_flights(&mut self) {
+        for lost in self.flights.drain(..) {
+            if let Some(cosigned) = lost.told.cosigned {
+                self.cosigned.get_or_insert(cosigned);
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ mod operator;
 mod receipts;
 mod witness;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hiwar_trust::checkpoint::Checkpoint;
@@ -157,7 +157,8 @@ pub(crate) struct Peer {
     pub(crate) revisit: Option<Timestamp>,
     pub(crate) attempts: u32,
     pub(crate) next_attempt: Timestamp,
-    pub(crate) in_flight: Option<deliver::InFlight>,
+    /// Batches handed out and not yet answered: one, and at times the one to follow it.
+    pub(crate) flights: VecDeque<deliver::InFlight>,
     pub(crate) last_exchange: Timestamp,
     pub(crate) compare_due: Timestamp,
     pub(crate) cosigned: Option<String>,
@@ -314,7 +315,7 @@ impl Engine {
             revisit: None,
             attempts: 0,
             next_attempt: now,
-            in_flight: None,
+            flights: VecDeque::new(),
             last_exchange: Timestamp::MIN,
             compare_due: now,
             cosigned: None,
@@ -455,7 +456,7 @@ impl Engine {
                 return;
             }
             peer.record.standing = Standing::Distrusted { code: alarm.code.clone() };
-            peer.in_flight = None;
+            peer.flights.clear();
             self.dirty_peers.insert(did.clone());
         }
         self.raise(alarm);

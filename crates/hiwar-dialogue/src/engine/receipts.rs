@@ -224,7 +224,7 @@ impl Engine {
         if settled || view.delivery(did, seq)? != Some(Delivery::Pending) {
             return Ok(None);
         }
-        if let Some(flight) = self.peers.get_mut(did).and_then(|p| p.in_flight.as_mut()) {
+        for flight in self.peers.get_mut(did).into_iter().flat_map(|p| &mut p.flights) {
             flight.items.remove(id);
         }
         Ok(Some(seq))

@@ -75,7 +75,7 @@ impl Thread {
         let mut probes = Vec::new();
         for job in group.drain(..) {
             match job {
-                Job::Plan { .. } => plans.push(job),
+                Job::Plan { .. } | Job::PlanAhead { .. } => plans.push(job),
                 Job::Commands { .. } => commands.push(job),
                 Job::Query(query) => queries.push(query),
                 Job::Probe { .. } => probes.push(job),
@@ -218,6 +218,10 @@ impl Thread {
                 let result = self.engine.give_up(&self.store, &peer, now);
                 finish(answer, result.map_err(WriterError::from))
             }
+            Job::PlanAhead { peer, answer } => {
+                let result = self.engine.plan_ahead(&self.store, &peer, now);
+                finish(answer, result.map_err(WriterError::from))
+            }
             Job::Plan { peer, answer } => {
                 let result = self.engine.plan(&self.store, &peer, now);
                 finish(answer, result.map_err(WriterError::from))
@@ -296,6 +300,7 @@ fn refuse(job: Job) -> Told {
     match job {
         Job::Commands { answer, .. } => tell(answer, Err(WriterError::Stopped)),
         Job::Receive { answer, .. } => tell(answer, Err(WriterError::Stopped)),
+        Job::PlanAhead { answer, .. } => tell(answer, Err(WriterError::Stopped)),
         Job::Plan { answer, .. } => tell(answer, Err(WriterError::Stopped)),
         Job::Settle { answer, .. }
         | Job::Failed { answer, .. }

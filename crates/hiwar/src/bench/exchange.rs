@@ -15,6 +15,8 @@ use hiwar::node_process::{NodeProcess, introduce, wait};
 
 /// Lines in one bulk request.
 const BULK: usize = 256;
+/// Bulk requests under way at one time.
+const DESKS: usize = 4;
 /// Entries that may wait for receipts while more are submitted.
 const AHEAD_MAX: u64 = 4096;
 /// Open-loop rate of the latency run, per second.
@@ -176,17 +178,15 @@ async fn throughput(node: &NodeProcess, dialogue: &str, entries: u64) -> anyhow:
     let before = node.figure("hiwar_deliveries_receipted_total").await?;
     let start = Instant::now();
     let (mut sent, mut receipted, mut first) = (0, 0, 0.0);
-    let mut next = tokio::spawn(std::future::ready(()));
+    let mut desks = tokio::task::JoinSet::new();
     while receipted < entries {
         if sent < entries && sent - receipted < AHEAD_MAX {
             let count = (entries - sent).min(BULK as u64);
             let (client, body) = (node.client.clone(), bulk(dialogue, sent, count));
-            next.await?;
-            next = tokio::spawn(async move {
-                if let Err(error) = client.post_bytes("/api/v1/entries/bulk", body).await {
-                    eprintln!("a bulk request failed: {error:#}");
-                }
-            });
+            if desks.len() >= DESKS {
+                desks.join_next().await.transpose()?.transpose()?;
+            }
+            desks.spawn(async move { client.post_bytes("/api/v1/entries/bulk", body).await });
             sent += count;
             if sent % (AHEAD_MAX / 2) != 0 {
                 continue;
