@@ -379,7 +379,7 @@ pub(crate) fn clear_restored(dir: &Path) -> Result<(), FolderError> {
 /// is then still in place, and not marked.
 pub fn restore(dir: &Path, backup: &Path) -> Result<Option<PathBuf>, FolderError> {
     let expected = Config::read(dir).map_err(|e| FolderError::Config(e.to_string()))?.did;
-    let found = hiwar_store::SqliteReader::open(backup)?.own()?;
+    let found = hiwar_store::SqliteReader::open_backup(backup)?.own()?;
     if let Some(first) = found.as_ref().and_then(|own| own.cards.first()).filter(|c| c.card.did != expected) {
         return Err(FolderError::OtherBackup { found: first.card.did.clone(), expected });
     }

@@ -56,7 +56,10 @@ enum Command {
     /// State of a running node
     Status(commands::status::Status),
     /// Alarms of a running node
-    Alarms(commands::status::Alarms),
+    #[command(subcommand)]
+    Alarm(commands::alarm::AlarmCommand),
+    /// The same as `alarm list`
+    Alarms(commands::alarm::Alarms),
     /// Measure
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Key(c) => c.run(),
         Command::Desk(c) => c.run(),
         Command::Status(c) => c.run(),
+        Command::Alarm(c) => c.run(),
         Command::Alarms(c) => c.run(),
         Command::Bench(c) => c.run(),
     };

@@ -3,6 +3,7 @@
 //! `GET /api/v1/openapi.json` describes it; `openapi.json` beside this file is that document, and
 //! a test holds it against the routes below.
 
+mod alarms;
 mod dialogues;
 mod entries;
 mod files;
@@ -127,7 +128,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/peers/{did}/trust", post(peers::trust))
         .route("/api/v1/invitation", get(peers::invitation))
         .route("/api/v1/status", get(operations::status))
-        .route("/api/v1/alarms", get(operations::alarms))
+        .route("/api/v1/alarms", get(alarms::list))
+        .route("/api/v1/alarms/{id}/acknowledge", post(alarms::acknowledge))
         .route("/api/v1/desks/{desk}/tokens", post(operations::new_token).delete(operations::revoke_tokens))
         .route("/api/v1/keys/rotate", post(operations::rotate))
         .route("/api/v1/backup", post(operations::backup))

@@ -1,5 +1,6 @@
 //! One file per group of subcommands.
 
+pub(crate) mod alarm;
 pub(crate) mod backup;
 pub(crate) mod dialogue;
 pub(crate) mod dossier;
