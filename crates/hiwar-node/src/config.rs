@@ -99,6 +99,11 @@ impl Default for DeliveryConfig {
     }
 }
 
+/// The host that a certificate names. Peers look at its key only.
+pub(crate) fn certificate_host(listen: Option<SocketAddr>) -> String {
+    listen.map_or_else(|| "localhost".to_owned(), |l| l.ip().to_string())
+}
+
 fn standard_log() -> String {
     "info".into()
 }
@@ -156,6 +161,11 @@ impl Config {
     /// When it cannot be written as TOML.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string_pretty(self)
+    }
+
+    /// The host that the certificate made for this node names.
+    pub(crate) fn certificate_host(&self) -> String {
+        certificate_host(self.listen)
     }
 
     /// Whether this node accepts no connection from peers.

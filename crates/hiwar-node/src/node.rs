@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::rotation::{self, RotationError};
 use crate::session::Sessions;
 use crate::writer::{Writer, WriterError};
-use crate::{api, attachments, cards, deliver, listen, peer_server, tls};
+use crate::{api, attachments, cards, deliver, listen, peer_server, succession, tls};
 
 /// How long a stopping node lets requests finish.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
@@ -87,6 +87,8 @@ pub(crate) struct Shared {
     pub(crate) fetched: tokio::sync::Mutex<BTreeMap<Did, u64>>,
     /// Held while keys are replaced.
     pub(crate) rotating: tokio::sync::Mutex<()>,
+    /// What the peers' listener shows.
+    pub(crate) certificates: Arc<tls::Certificates>,
     passphrase: Option<Zeroizing<Vec<u8>>>,
     keys: RwLock<Keys>,
     readers: Mutex<Vec<SqliteReader>>,
@@ -202,6 +204,7 @@ impl Node {
             stopping: CancellationToken::new(),
             fetched: tokio::sync::Mutex::default(),
             rotating: tokio::sync::Mutex::default(),
+            certificates: Arc::default(),
             passphrase: passphrase.map(|p| Zeroizing::new(p.to_vec())),
             keys: RwLock::new(keys),
             readers: Mutex::default(),
@@ -295,8 +298,8 @@ fn serve_peers(
     if shared.config.tls == Tls::BehindProxy {
         return Ok(serve_plain(shared.clone(), listener, router));
     }
-    let (certificate, key) = folder::read_certificate(&shared.dir, &shared.config.tls)?;
-    let listener = listen::TlsListener::new(listener, tls::server(&certificate, &key)?)?;
+    load_certificates(shared)?;
+    let listener = listen::TlsListener::new(listener, tls::server(shared.certificates.clone())?)?;
     let stopping = shared.stopping.clone();
     Ok(tokio::spawn(async move {
         let served = axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await;
@@ -304,4 +307,22 @@ fn serve_peers(
             tracing::error!(%error, "the peers' listener failed");
         }
     }))
+}
+
+/// Reads the certificate in force, and those before it that this node's cards named: peers that
+/// were away since then expect them.
+fn load_certificates(shared: &Shared) -> Result<(), NodeError> {
+    let (certificate, key) = folder::read_certificate(&shared.dir, &shared.config.tls)?;
+    let in_force = shared.certificates.add(&certificate, &key)?;
+    if shared.config.tls == Tls::Pinned {
+        let identity = shared.identity();
+        for retired in succession::retired_certificates(&shared.dir)? {
+            let hash = retired.public_key_hash()?;
+            if identity.cards().iter().any(|signed| signed.card.tls_key == Some(hash)) {
+                shared.certificates.add(&retired.certificate, &retired.key)?;
+            }
+        }
+    }
+    shared.certificates.prefer(in_force);
+    Ok(())
 }

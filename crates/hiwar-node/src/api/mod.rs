@@ -24,6 +24,7 @@ use serde_json::json;
 
 use crate::desks::Caller;
 use crate::node::Shared;
+use crate::rotation::RotationError;
 use crate::writer::WriterError;
 
 /// The document that describes the API (OpenAPI 3.1).
@@ -107,6 +108,18 @@ impl From<WriterError> for ApiError {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "identity", error)
             }
             WriterError::Engine(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<RotationError> for ApiError {
+    fn from(error: RotationError) -> Self {
+        match error {
+            RotationError::Writer(error) => error.into(),
+            RotationError::NotPinned => Self::new(StatusCode::CONFLICT, "not-pinned", error),
+            RotationError::NotRevocable => Self::bad_request(error),
+            RotationError::Stopped => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error),
+            RotationError::Folder(_) | RotationError::Engine(_) => Self::internal(error),
         }
     }
 }

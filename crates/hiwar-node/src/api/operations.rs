@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{ApiError, By, must_be_operator};
 use crate::metrics::PeerLabel;
 use crate::node::Shared;
-use crate::rotation::{self, Revocation};
+use crate::rotation::{self, Revocation, Which};
 use crate::writer::WriterError;
 
 /// How long the writer may take to answer before the node is not ready.
@@ -138,10 +138,11 @@ pub(super) async fn revoke_tokens(
     Ok(Json(json!({ "desk": desk, "revoked": gone })))
 }
 
-/// Whether the old key is to be revoked.
+/// Which key, and whether the old one is to be revoked.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Rotating {
+    which: Which,
     revoke_since: Option<Timestamp>,
     reason: Option<String>,
 }
@@ -161,8 +162,14 @@ pub(super) async fn rotate(
     let revocation = asked
         .revoke_since
         .map(|since| Revocation { since, reason: asked.reason.unwrap_or_else(|| "not stated".into()) });
-    let card = rotation::rotate(&shared, revocation).await.map_err(ApiError::internal)?;
-    Ok(Json(json!({ "sequence": card.sequence, "organisation_key": card.organisation_key })))
+    let card = rotation::rotate(shared, asked.which, revocation).await?;
+    Ok(Json(json!({
+        "which": asked.which,
+        "sequence": card.sequence,
+        "organisation_key": card.organisation_key,
+        "node_key": card.node_key,
+        "tls_key": card.tls_key,
+    })))
 }
 
 /// Where a backup goes.

@@ -11,8 +11,11 @@ use hiwar::api_client::{ApiClient, Format, NodeArgs, block_on};
 /// Keys of a running node
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Bring a new organisation key into force; old signatures stay verifiable
+    /// Bring a new key into force; old signatures stay verifiable
     Rotate {
+        /// Which key
+        #[arg(long, value_enum, default_value_t = WhichKey::Organisation)]
+        which: WhichKey,
         /// The old key may have been in wrong hands since this time (RFC 3339 UTC with milliseconds)
         #[arg(long)]
         revoke_since: Option<Timestamp>,
@@ -26,13 +29,34 @@ pub(crate) enum KeyCommand {
 
 impl KeyCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Rotate { revoke_since, reason, node } = self;
+        let Self::Rotate { which, revoke_since, reason, node } = self;
         block_on(async {
-            let body = json!({ "revoke_since": revoke_since, "reason": reason });
+            let body = json!({ "which": which.name(), "revoke_since": revoke_since, "reason": reason });
             let made = ApiClient::of(&node)?.post("/api/v1/keys/rotate", &body).await?;
-            show(&made, node.format)?;
+            show(&made, which, node.format)?;
             Ok(ExitCode::SUCCESS)
         })
+    }
+}
+
+/// A key of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum WhichKey {
+    /// Signs entries and cards
+    Organisation,
+    /// Signs requests, receipts and checkpoints
+    Node,
+    /// Secures connections
+    Tls,
+}
+
+impl WhichKey {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Organisation => "organisation",
+            Self::Node => "node",
+            Self::Tls => "tls",
+        }
     }
 }
 
@@ -75,10 +99,10 @@ impl DeskCommand {
     }
 }
 
-fn show(made: &Value, format: Format) -> anyhow::Result<()> {
+fn show(made: &Value, which: WhichKey, format: Format) -> anyhow::Result<()> {
     if format == Format::Json {
         return print_json(made);
     }
     eprintln!("Card {} is in force; peers learn it with the next batch", made["sequence"]);
-    print(text(made, "/organisation_key"))
+    print(text(made, &format!("/{}_key", which.name())))
 }
