@@ -232,6 +232,9 @@ pub struct PeerRecord {
     /// The newest checkpoint of this node's log that the peer cosigned, as a signed note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witnessed: Option<String>,
+    /// The last such checkpoint of each log of this node that has ended, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnessed_before: Vec<String>,
     /// Sequence of the newest own card the peer is known to hold.
     #[serde(default)]
     pub knows_card: Option<u64>,

@@ -55,7 +55,7 @@ fn internal(error: impl ToString) -> PeerRefusal {
 /// Gives a peer a part of a file, if the file belongs to a dialogue of its.
 pub(crate) async fn read(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     with_peer(shared, request, Some(Channel::Read), async |shared, authentic| {
-        let asked: ReadPart = serde_json::from_slice(&authentic.body)
+        let asked: ReadPart = crate::json::parse(&authentic.body)
             .map_err(|e| PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", e))?;
         must_share(&shared, authentic.peer.did(), asked.sha256).await?;
         let folder = shared.folder.clone();
@@ -256,7 +256,7 @@ async fn give(
         }
         let path = format!("{PREFIX}/attachments/write?sha256={sha256}&offset={offset}");
         let taken = link.post(&path, part, Duration::ZERO).await.map_err(|e| e.to_string())?;
-        let taken: PartTaken = serde_json::from_slice(&taken.body).map_err(|e| e.to_string())?;
+        let taken: PartTaken = crate::json::parse(&taken.body).map_err(|e| e.to_string())?;
         if taken.offset <= offset {
             return Err(format!("the peer holds {} bytes and does not go on", taken.offset));
         }

@@ -94,7 +94,9 @@ async fn known(shared: &Arc<Shared>, dialogue: DialogueId) -> Result<Option<Know
                 if let Some(identity) = engine.peer_identity(&peer) {
                     identities.push(identity.cards().to_vec());
                 }
-                witnessed.extend(engine.peers().find(|p| p.did == peer).and_then(|p| p.witnessed.clone()));
+                if let Some(record) = engine.peers().find(|p| p.did == peer) {
+                    witnessed.extend(record.witnessed_before.iter().chain(&record.witnessed).cloned());
+                }
             }
             let (log, tail) = engine.log();
             Some(Known { record, log, size: tail.size(), identities, witnessed, keys, did })

@@ -14,6 +14,7 @@ mod deliver;
 pub mod desks;
 mod dossier;
 pub mod folder;
+pub mod json;
 mod listen;
 pub mod metrics;
 pub mod node;

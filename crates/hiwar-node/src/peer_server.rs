@@ -218,8 +218,8 @@ async fn authenticate(
 /// Cards shown with a request for a session may be newer than those held: a rotated node key would
 /// otherwise never be accepted.
 async fn learn_cards(shared: &Shared, body: &[u8]) -> Result<(), PeerRefusal> {
-    let request: SessionRequest = serde_json::from_slice(body)
-        .map_err(|e| PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", e))?;
+    let request: SessionRequest =
+        crate::json::parse(body).map_err(|e| PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", e))?;
     let Some(newest) = request.cards.last() else { return Ok(()) };
     let did = newest.card.did.clone();
     let Some(held) = shared.writer.directory().get(&did).cloned() else { return Ok(()) };
@@ -327,7 +327,7 @@ async fn session(State(shared): State<Arc<Shared>>, request: Request) -> Respons
             random::<16>().map_err(|e| PeerRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", e))?,
         );
         shared.sessions.start(authentic.peer.did(), name.clone());
-        let asked: SessionRequest = serde_json::from_slice(&authentic.body)
+        let asked: SessionRequest = crate::json::parse(&authentic.body)
             .map_err(|e| PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", e))?;
         let held = asked.knows_card.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX).saturating_add(1));
         let cards = shared.identity().cards().iter().skip(held).take(16).cloned().collect();
@@ -373,7 +373,7 @@ pub(crate) async fn take_batch(
 
 async fn fetch(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     with_peer(shared, request, Some(Channel::Fetch), async |shared, authentic| {
-        let asked: FetchRequest = serde_json::from_slice(&authentic.body)
+        let asked: FetchRequest = crate::json::parse(&authentic.body)
             .map_err(|e| PeerRefusal::new(StatusCode::BAD_REQUEST, "malformed", e))?;
         let did = authentic.peer.did().clone();
         settle_fetched(&shared, &authentic.peer, &asked).await?;

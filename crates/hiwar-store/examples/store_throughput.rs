@@ -93,6 +93,7 @@ impl Node {
             standing: Standing::Active,
             verified: Some("x".repeat(300)),
             witnessed: Some("x".repeat(500)),
+            witnessed_before: Vec::new(),
             knows_card: Some(0),
             knows_size: self.leaf,
             knows_log: 1,

@@ -39,16 +39,6 @@ fn wait_for_file(both: &Ministries, node: &str, file: &Path, text: &str) {
     assert_eq!(std::fs::read_to_string(path).unwrap(), text);
 }
 
-/// All is proved, files included, but that the peer witnessed the log that ended: its cosignatures
-/// are not kept once it witnesses the new log.
-fn proved_but_for_the_ended_log(both: &Ministries, dialogue: &str) {
-    let of_ended_log = |claim: &String| claim.contains("saw the log") && claim.contains("/log/1 with");
-    let open = both.not_proved("motie", dialogue, |open| open.iter().all(of_ended_log));
-    assert!(open.iter().all(of_ended_log), "{}", open.join("\n"));
-    let open = both.not_proved("meti", dialogue, |open| open.is_empty());
-    assert!(open.is_empty(), "{}", open.join("\n"));
-}
-
 #[test]
 fn a_restored_node_gets_back_from_its_peer_what_it_had_said_since_the_backup() {
     let (mut both, dialogue) = Ministries::talking();
@@ -88,7 +78,7 @@ fn a_restored_node_gets_back_from_its_peer_what_it_had_said_since_the_backup() {
     assert_eq!(both.alarms("meti"), ["restored"], "one restore raises one alarm");
     assert!(both.alarms("motie").is_empty(), "{:?}", both.alarms("motie"));
     both.logs_agree();
-    proved_but_for_the_ended_log(&both, &dialogue);
+    both.dossiers_prove_everything(&dialogue);
     // The mark is used up: another start declares nothing.
     both.kill("motie");
     both.start("motie");
@@ -116,7 +106,7 @@ fn the_same_backup_can_be_restored_twice() {
     both.say("motie", &dialogue, "the dialogue goes on");
     both.settle(&dialogue);
     both.logs_agree();
-    proved_but_for_the_ended_log(&both, &dialogue);
+    both.dossiers_prove_everything(&dialogue);
 }
 
 #[test]
@@ -135,7 +125,7 @@ fn a_backup_from_before_a_key_rotation_can_be_restored() {
     both.say("motie", &dialogue, "the dialogue goes on");
     both.settle(&dialogue);
     both.logs_agree();
-    proved_but_for_the_ended_log(&both, &dialogue);
+    both.dossiers_prove_everything(&dialogue);
 }
 
 #[test]
@@ -230,7 +220,6 @@ fn an_old_store_put_back_without_a_word_halts_the_node_until_it_is_declared() {
 }
 
 #[test]
-#[ignore = "the engine keeps a peer's cosignature of the newest log only; see PeerRecord::witnessed"]
 fn a_dossier_exported_after_a_restore_still_shows_who_witnessed_the_log_that_ended() {
     let (mut both, dialogue) = Ministries::talking();
     both.settle(&dialogue);

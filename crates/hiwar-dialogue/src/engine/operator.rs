@@ -57,6 +57,7 @@ impl Engine {
                 standing: Standing::Active,
                 verified: None,
                 witnessed: None,
+                witnessed_before: Vec::new(),
                 knows_card: None,
                 knows_size: 0,
                 knows_log: self.log_number,

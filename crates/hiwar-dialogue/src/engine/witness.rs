@@ -182,7 +182,11 @@ impl Engine {
         let cosigned = peer.identity.node_keys().any(|key| signed.verify_cosignature(&name, key).is_ok());
         if cosigned && checkpoint.origin() == own_origin && checkpoint.size() <= own_size {
             let before = peer.record.witnessed.as_deref().and_then(read_checkpoint);
-            if before.is_none_or(|b| b.origin() != own_origin || b.size() <= checkpoint.size()) {
+            let of_ended_log = before.as_ref().is_some_and(|b| b.origin() != own_origin);
+            if of_ended_log {
+                peer.record.witnessed_before.extend(peer.record.witnessed.take());
+            }
+            if of_ended_log || before.is_none_or(|b| b.size() <= checkpoint.size()) {
                 peer.record.witnessed = Some(note.to_owned());
             }
         }

@@ -252,6 +252,13 @@ fn load(keys: &Keys, store: &MemoryStore, now_ms: i64) -> Result<Engine, EngineE
     Engine::load(EngineConfig::standard(), keys.clone(), store.snapshot().unwrap(), store, now)
 }
 
+/// An entry as it travels.
+pub(crate) fn envelope(signed: &SignedEntry) -> Vec<u8> {
+    let mut out = Vec::new();
+    signed.write_envelope(&mut out);
+    out
+}
+
 /// Two of the parties, to be changed both.
 pub(crate) fn two(parties: &mut [Party], a: usize, b: usize) -> (&mut Party, &mut Party) {
     let [one, other] = parties.get_disjoint_mut([a, b]).unwrap();

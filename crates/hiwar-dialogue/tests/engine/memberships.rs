@@ -1,11 +1,11 @@
 //! Who takes part: assents, refusals, those who join later and those who leave.
 
 use hiwar_dialogue::engine::{Command, CommandError};
-use hiwar_dialogue::entry::{DialogueId, EntryId};
+use hiwar_dialogue::entry::{About, Body, DialogueId, EntryId, Membership};
 use hiwar_dialogue::marking::Marking;
 use hiwar_trust::did::Did;
 
-use super::kit::{Party, open_dialogue, parties, talk, two, words};
+use super::kit::{Party, envelope, open_dialogue, parties, talk, two, words};
 
 fn propose(party: &mut Party, dialogue: DialogueId, with: &[Did]) -> Result<EntryId, CommandError> {
     let command = Command::ChangeMembership {
@@ -113,6 +113,41 @@ fn who_is_removed_must_agree_and_hears_no_more() {
     let words = words("still here");
     let say = Command::Say { dialogue, marking: Marking::Clear, words, attachments: Vec::new() };
     assert!(matches!(all[2].command(say), Err(CommandError::NotAParty)));
+}
+
+#[test]
+fn nobody_is_removed_by_two_changes_in_a_row_without_assenting_to_the_first() {
+    let mut all = parties(3);
+    let dids: Vec<Did> = all.iter().map(|p| p.did.clone()).collect();
+    let dialogue = open_dialogue(&mut all, 3, Marking::Amber);
+    let first = propose(&mut all[0], dialogue, &dids[..2]).unwrap();
+    talk(&mut all, 3);
+    all[1].assent(first);
+    talk(&mut all, 3);
+    // What a desk cannot do: a change of the change, which the two alone are concerned by.
+    let mut entry = all[0].draft(dialogue);
+    let Membership { title, parties, cap, .. } =
+        all[0].engine.dialogue(&dialogue).unwrap().membership(&first).unwrap().membership.clone();
+    entry.membership = Some(first);
+    entry.body = Body::Membership(Membership { title, parties, cap, replaces: Some(first) });
+    let second = all[0].sign(entry.clone());
+    entry.author = dids[1].clone();
+    entry.membership = Some(first);
+    entry.prev = vec![second.id];
+    entry.body = Body::Assent(About { of: second.id, words: words("yes") });
+    let assent = all[1].sign(entry);
+    for (author, signed) in [(0, &second), (1, &assent)] {
+        for to in 0..3 {
+            if to != author {
+                let (author, receiver) = two(&mut all, author, to);
+                let body = author.batch_of(&receiver.did, &[envelope(signed)]);
+                receiver.now_ms = receiver.now_ms.max(author.now_ms);
+                receiver.take(&author.did, &body).unwrap();
+            }
+        }
+    }
+    assert_eq!(current(&all[2], dialogue), dialogue, "the third has assented to neither");
+    assert!(all[2].engine.dialogue(&dialogue).unwrap().membership(&second.id).is_some());
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Signatures over HTTP messages: the two header values, and the digest of a body.
 
+use hiwar_node::api::Action;
+use hiwar_node::json;
+use hiwar_node::peer_client::SessionRequest;
+use hiwar_node::peer_server::FetchRequest;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::httpsig::{
     HttpSigError, ReceivedSignature, RequestParts, ResponseParts, SignatureHeaders, check_content_digest,
@@ -133,4 +137,57 @@ pub fn content_digest(data: &[u8]) {
 /// A valid header.
 pub fn content_digest_seeds() -> Vec<Vec<u8>> {
     vec![join(&[digest_of(&Hash::of(BODY)).as_bytes(), BODY])]
+}
+
+/// What was read of a body is written, and read again the same.
+fn body<T: serde::de::DeserializeOwned + serde::Serialize>(data: &[u8]) {
+    let read = json::parse::<T>(data);
+    answered(&read);
+    let Ok(read) = read else { return };
+    let written = serde_json::to_vec(&read).unwrap_or_default();
+    let again = serde_json::from_slice::<T>(&written).and_then(|again| serde_json::to_vec(&again));
+    assert_eq!(again.ok(), Some(written), "written and read differently");
+}
+
+/// A request for a session.
+pub fn session_request(data: &[u8]) {
+    body::<SessionRequest>(data);
+}
+
+/// Valid inputs of [`session_request`].
+pub fn session_request_seeds() -> Vec<Vec<u8>> {
+    let cards = sample::identity(0).cards().to_vec();
+    let with = serde_json::to_vec(&SessionRequest { cards, knows_card: Some(1) });
+    let without = serde_json::to_vec(&SessionRequest { cards: Vec::new(), knows_card: None });
+    [with, without].into_iter().filter_map(Result::ok).collect()
+}
+
+/// A fetch, with or without the reply to the batch before.
+pub fn fetch_request(data: &[u8]) {
+    body::<FetchRequest>(data);
+}
+
+/// Valid inputs of [`fetch_request`].
+pub fn fetch_request_seeds() -> Vec<Vec<u8>> {
+    vec![
+        br#"{"wait_ms":25000}"#.to_vec(),
+        br#"{"wait_ms":0,"token":"17","reply":{"protocol":"hiwar/1","time":"2019-07-01T01:00:00.000Z"},"giving":true}"#
+            .to_vec(),
+    ]
+}
+
+/// What a desk wants done, as the local API takes it.
+pub fn api_action(data: &[u8]) {
+    body::<Action>(data);
+}
+
+/// Valid inputs of [`api_action`].
+pub fn api_action_seeds() -> Vec<Vec<u8>> {
+    let of = "aed3f2a8ba140fb21a7cb00d5908d3e65f21732cbf807a646481b79fc4a4a2d7";
+    vec![
+        br#"{"desk":"trade","action":"open","title":{"en":"Hydrogen fluoride"},"with":["did:web:meti.example"],"arrangement":"None","cap":"amber"}"#.to_vec(),
+        format!(r#"{{"action":"say","dialogue":"{of}","marking":"green","texts":{{"en":"x","ko":"y"}},"prevailing":"en","attachments":[{{"name":"a.csv","media_type":"text/csv","size":3,"sha256":"{of}"}}]}}"#).into_bytes(),
+        format!(r#"{{"action":"correct","of":"{of}","texts":{{"en":"x"}}}}"#).into_bytes(),
+        format!(r#"{{"action":"assent","of":"{of}"}}"#).into_bytes(),
+    ]
 }

@@ -70,7 +70,7 @@ pub(super) async fn open(
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let mut value: Value =
-        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+        crate::json::parse(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
     if let Some(object) = value.as_object_mut() {
         object.insert("action".into(), json!("open"));
     }

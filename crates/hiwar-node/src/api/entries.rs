@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::{ApiError, By, acting_desk};
 use crate::clock::random;
 use crate::desks::Caller;
+use crate::json::BadJson;
 use crate::node::Shared;
 use crate::writer::{Carried, Made};
 
@@ -29,7 +30,7 @@ const WAIT_MS_MAX: u64 = 60_000;
 
 /// What a desk wants done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Action {
+pub struct Action {
     /// The desk that acts; the token's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desk: Option<String>,
@@ -38,10 +39,20 @@ pub(super) struct Action {
     pub what: What,
 }
 
+impl Action {
+    /// Reads the body of a request, or one line of a bulk request.
+    ///
+    /// # Errors
+    /// When it is no action, with the place where.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BadJson> {
+        crate::json::parse(bytes)
+    }
+}
+
 /// What is to be done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "kebab-case")]
-pub(super) enum What {
+pub enum What {
     /// Open a dialogue.
     Open {
         /// What it is about, by language.
@@ -199,8 +210,7 @@ pub(super) async fn one(
     caller: By,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let action: Action =
-        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let action = Action::parse(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
     let entry = act(&shared, &caller, action).await?;
     let mut answer = made(&entry);
     if let (Some(wait_ms), Some(object)) = (waiting.wait_ms, answer.as_object_mut()) {
@@ -238,8 +248,8 @@ pub(super) async fn bulk(
                 "more than {BULK_LINES_MAX} lines; send the rest in another request"
             )));
         }
-        let action: Action = serde_json::from_slice(line)
-            .map_err(|e| ApiError::bad_request(format!("line {}: {e}", index + 1)))?;
+        let action =
+            Action::parse(line).map_err(|e| ApiError::bad_request(format!("line {}: {e}", index + 1)))?;
         drafts.push(draft(&shared, &caller, action).await?);
     }
     let Carried { made: entries, refused } = shared.writer.commands(drafts).await?;

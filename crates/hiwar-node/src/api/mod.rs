@@ -10,6 +10,8 @@ mod files;
 mod operations;
 mod peers;
 
+pub use entries::{Action, What};
+
 use std::sync::Arc;
 
 use axum::extract::{Request, State};

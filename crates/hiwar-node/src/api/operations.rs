@@ -157,7 +157,7 @@ pub(super) async fn rotate(
     let asked: Rotating = if body.is_empty() {
         Rotating::default()
     } else {
-        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?
+        crate::json::parse(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?
     };
     let revocation = asked
         .revoke_since
@@ -186,7 +186,7 @@ pub(super) async fn backup(
 ) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
     let asked: BackingUp =
-        serde_json::from_slice(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+        crate::json::parse(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
     let report = crate::backup::take(&shared, asked.to).await.map_err(ApiError::internal)?;
     Ok(Json(report))
 }

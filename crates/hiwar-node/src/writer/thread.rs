@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use hiwar_dialogue::engine::{CommandError, Draft, Engine, EngineConfig, EngineError, Keys};
-use hiwar_dialogue::ledger::{Store as _, StoreError};
+use hiwar_dialogue::ledger::{Change, Seq, Store as _, StoreError, View as _};
 use hiwar_dialogue::wire::KeyDirectory;
 use hiwar_store::SqliteStore;
 use hiwar_trust::time::Timestamp;
@@ -97,7 +97,7 @@ impl Thread {
         let mut told: Vec<Told> = Vec::with_capacity(jobs.len());
         let mut failure =
             self.lost.then(|| StoreError::Failed("the store could not be read any more".into()));
-        let mut applied = false;
+        let mut applied = Vec::new();
         let keys_before = self.keys.clone();
         for job in jobs {
             if failure.is_some() {
@@ -109,12 +109,11 @@ impl Thread {
             let changes = self.engine.take_changes();
             failure = fatal;
             if failure.is_none() && !changes.is_empty() {
-                applied = true;
                 failure = self.store.apply(&changes).err();
-                self.metrics.count(&changes);
+                applied.push(changes);
             }
         }
-        if failure.is_none() && applied {
+        if failure.is_none() && !applied.is_empty() {
             let start = Instant::now();
             failure = self.store.commit().err();
             self.metrics.commit_seconds.observe(start.elapsed().as_secs_f64());
@@ -123,12 +122,46 @@ impl Thread {
             self.keys = keys_before;
             self.state.healthy.store(false, Ordering::Release);
             self.recover(error);
-        } else if applied {
+        } else if !applied.is_empty() {
+            for changes in &applied {
+                self.metrics.count(changes);
+                self.trace(changes);
+            }
             self.published();
         }
         for tell in told {
             tell(failure.as_ref());
         }
+    }
+
+    /// Follows each entry by its identifier, from the command to the last receipt, in the log of
+    /// every node that it passes.
+    fn trace(&self, changes: &[Change]) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        for change in changes {
+            match change {
+                Change::Entry(entry) => match &entry.via {
+                    Some(peer) => {
+                        tracing::debug!(entry = %entry.id, %peer, receipt = ?entry.receipt, "entry taken and receipted");
+                    }
+                    None => tracing::debug!(entry = %entry.id, seq = entry.seq, "entry kept"),
+                },
+                Change::Queue { peer, seq } => {
+                    tracing::debug!(entry = %self.name(*seq), %peer, "entry waits for a peer");
+                }
+                Change::Delivered { peer, seq, delivery } => {
+                    tracing::debug!(entry = %self.name(*seq), %peer, ?delivery, "delivery settled");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn name(&self, seq: Seq) -> String {
+        let stored = self.store.entry(seq).ok().flatten();
+        stored.map_or_else(|| format!("at position {seq}"), |entry| entry.id.to_string())
     }
 
     /// After a commit: whoever waits for news looks again.

@@ -143,6 +143,7 @@ impl Samples {
             standing: Standing::Active,
             verified: Some("a note\n".into()),
             witnessed: None,
+            witnessed_before: vec!["a note".into()],
             knows_card: Some(0),
             knows_size: 8,
             knows_log: 1,
