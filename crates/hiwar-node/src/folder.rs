@@ -69,6 +69,11 @@ pub enum FolderError {
         /// Its mode.
         mode: u32,
     },
+    /// A key that cannot be done without is not there.
+    #[error(
+        "{0} is missing; put the newest copy of the keys folder back; when there is none, `hiwar key recover` goes on with the recovery key"
+    )]
+    NoKey(PathBuf),
     /// A key file is wrong.
     #[error("{path}: {error}")]
     Key {
@@ -151,7 +156,7 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), F
 }
 
 pub(crate) fn sync_parent(path: &Path) -> Result<(), FolderError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent).and_then(|d| d.sync_all()).map_err(io(parent))
 }
 
@@ -209,10 +214,11 @@ pub fn read_keys(dir: &Path, passphrase: Option<&[u8]>) -> Result<Keys, FolderEr
     if let Some(newest) = own.as_ref().and_then(|own| own.cards.last()) {
         succession::finish(dir, passphrase, &newest.card)?;
     }
-    Ok(Keys {
-        organisation: Arc::new(read_key(&dir.join(ORGANISATION_KEY), passphrase)?),
-        node: Arc::new(read_key(&dir.join(NODE_KEY), passphrase)?),
-    })
+    let read = |name| {
+        let path = dir.join(name);
+        if path.exists() { read_key(&path, passphrase) } else { Err(FolderError::NoKey(path)) }
+    };
+    Ok(Keys { organisation: Arc::new(read(ORGANISATION_KEY)?), node: Arc::new(read(NODE_KEY)?) })
 }
 
 /// The certificate and key of the peers' listener, as PEM.
@@ -267,11 +273,8 @@ pub fn make(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<Sign
 }
 
 fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCard, FolderError> {
-    let keys_dir = dir.join("keys");
-    fs::create_dir_all(&keys_dir).map_err(io(&keys_dir))?;
-    for secret in [dir, &keys_dir] {
-        fs::set_permissions(secret, fs::Permissions::from_mode(0o700)).map_err(io(secret))?;
-    }
+    make_keys_folder(dir)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(io(dir))?;
     let (organisation, node, recovery) = (new_key()?, new_key()?, new_key()?);
     write_key(&dir.join(ORGANISATION_KEY), &organisation, passphrase)?;
     write_key(&dir.join(NODE_KEY), &node, passphrase)?;
@@ -304,6 +307,13 @@ fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCa
     cards::keep(dir, std::slice::from_ref(&card))?;
     sync_parent(&config_path)?;
     Ok(card)
+}
+
+/// Makes the folder for the keys when it is missing, closed to others.
+pub(crate) fn make_keys_folder(dir: &Path) -> Result<(), FolderError> {
+    let keys = dir.join("keys");
+    fs::create_dir_all(&keys).map_err(io(&keys))?;
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o700)).map_err(io(&keys))
 }
 
 fn first_card(

@@ -21,6 +21,7 @@ pub mod node;
 pub mod peer_client;
 pub mod peer_server;
 mod public;
+pub mod recovery;
 pub mod rotation;
 pub mod session;
 mod succession;

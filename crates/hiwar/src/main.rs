@@ -47,7 +47,7 @@ enum Command {
     /// Backups
     #[command(subcommand)]
     Backup(commands::backup::BackupCommand),
-    /// Keys of a running node
+    /// Keys
     #[command(subcommand)]
     Key(commands::key::KeyCommand),
     /// Tokens for desks

@@ -12,7 +12,7 @@ pub(crate) mod serve;
 pub(crate) mod status;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -31,11 +31,16 @@ pub(crate) struct PassphraseArgs {
 }
 
 impl PassphraseArgs {
+    /// The first line of a file.
+    pub(crate) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+        let text = hiwar_node::folder::read_secret(path)?;
+        let line = text.lines().next().unwrap_or_default();
+        Ok(Zeroizing::new(line.as_bytes().to_vec()))
+    }
+
     pub(crate) fn read(&self, twice: bool) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
         if let Some(path) = &self.passphrase_file {
-            let text = hiwar_node::folder::read_secret(path)?;
-            let line = text.lines().next().unwrap_or_default();
-            return Ok(Some(Zeroizing::new(line.as_bytes().to_vec())));
+            return Ok(Some(Self::from_file(path)?));
         }
         if !self.ask_passphrase {
             return Ok(None);
