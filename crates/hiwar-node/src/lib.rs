@@ -7,6 +7,7 @@
 pub mod api;
 mod attachments;
 mod backup;
+mod card_update;
 mod cards;
 pub mod clock;
 pub mod config;

@@ -361,7 +361,7 @@ impl PeerLink {
 }
 
 /// The address in a card that is to be used.
-fn endpoint(card: &Card) -> Result<&str, ClientError> {
+pub(crate) fn endpoint(card: &Card) -> Result<&str, ClientError> {
     let endpoint = card.endpoints.first().ok_or_else(|| ClientError::NoEndpoint(card.did.clone()))?;
     let plain = endpoint.strip_prefix("http://");
     let loopback = |rest: &str| {

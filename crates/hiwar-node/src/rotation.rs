@@ -111,7 +111,7 @@ pub(crate) async fn adopt(
 }
 
 /// Whether it is known that a card was not kept. After a failed commit only the next start can tell.
-fn was_refused(error: &RotationError) -> bool {
+pub(crate) fn was_refused(error: &RotationError) -> bool {
     matches!(error, RotationError::Engine(_) | RotationError::Writer(WriterError::Engine(_)))
 }
 

@@ -1,10 +1,11 @@
-//! Key files that take the place of others, in steps after each of which the node can be killed.
+//! Files that take the place of others, keys above all, in steps after each of which the node can be killed.
 //!
 //! What is new is first written to a file of its own, `….next`. Then the card that names it becomes
 //! durable. Then it takes the old one's place. The next start finds what was left undone: a key
 //! that the newest card names is put in its place, any other is of no use and removed.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hiwar_trust::hash::Hash;
@@ -13,6 +14,7 @@ use hiwar_trust::key::{KeyHolder as _, PublicKey, SoftwareKey};
 use zeroize::Zeroizing;
 
 use crate::clock::now;
+use crate::config::CONFIG_FILE;
 use crate::folder::{
     CERTIFICATE, CERTIFICATE_KEY, FolderError, NEXT_CERTIFICATE, NEXT_NODE_KEY, NEXT_ORGANISATION_KEY,
     NODE_KEY, ORGANISATION_KEY, io, read_key, read_secret, replace_file, sync_parent, write_key,
@@ -81,7 +83,55 @@ impl Place {
 pub(crate) fn finish(dir: &Path, passphrase: Option<&[u8]>, newest: &Card) -> Result<(), FolderError> {
     ORGANISATION.finish(dir, passphrase, &newest.organisation_key)?;
     NODE.finish(dir, passphrase, &newest.node_key)?;
-    finish_certificate(dir, newest.tls_key)
+    finish_certificate(dir, newest.tls_key)?;
+    finish_config(dir, newest)
+}
+
+/// Beginning of the name of a configuration that goes with a card; the rest is the card's digest.
+const NEXT_CONFIG: &str = "hiwar.toml.next-";
+
+fn next_config(dir: &Path, card: &Card) -> Result<PathBuf, FolderError> {
+    let hash = card.hash().map_err(hiwar_dialogue::engine::EngineError::from)?;
+    Ok(dir.join(format!("{NEXT_CONFIG}{hash}")))
+}
+
+/// Writes the configuration that is to take over together with `card`.
+pub(crate) fn prepare_config(dir: &Path, card: &Card, text: &str) -> Result<(), FolderError> {
+    write_secret(&next_config(dir, card)?, text.as_bytes())
+}
+
+/// Gives up the configuration that was to go with `card`.
+pub(crate) fn give_up_config(dir: &Path, card: &Card) -> Result<(), FolderError> {
+    remove(&next_config(dir, card)?)
+}
+
+/// Puts the configuration that goes with `card` in the place of the old one, under its mode.
+pub(crate) fn put_config_in_force(dir: &Path, card: &Card) -> Result<(), FolderError> {
+    let next = next_config(dir, card)?;
+    let text = fs::read_to_string(&next).map_err(io(&next))?;
+    write_config(dir, &text)?;
+    remove(&next)
+}
+
+/// Writes the configuration, under the mode that it has.
+pub(crate) fn write_config(dir: &Path, text: &str) -> Result<(), FolderError> {
+    let path = dir.join(CONFIG_FILE);
+    let mode = fs::metadata(&path).map_err(io(&path))?.permissions().mode() & 0o777;
+    replace_file(&path, text.as_bytes(), mode)
+}
+
+fn finish_config(dir: &Path, newest: &Card) -> Result<(), FolderError> {
+    let in_force = next_config(dir, newest)?;
+    for entry in fs::read_dir(dir).map_err(io(dir))? {
+        let path = entry.map_err(io(dir))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path == in_force {
+            put_config_in_force(dir, newest)?;
+        } else if name.starts_with(NEXT_CONFIG) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove(path: &Path) -> Result<(), FolderError> {

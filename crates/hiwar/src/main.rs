@@ -50,6 +50,9 @@ enum Command {
     /// Keys
     #[command(subcommand)]
     Key(commands::key::KeyCommand),
+    /// What peers know of a running node beside its keys
+    #[command(subcommand)]
+    Card(commands::card::CardCommand),
     /// Tokens for desks
     #[command(subcommand)]
     Desk(commands::key::DeskCommand),
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Log(c) => c.run(),
         Command::Backup(c) => c.run(),
         Command::Key(c) => c.run(),
+        Command::Card(c) => c.run(),
         Command::Desk(c) => c.run(),
         Command::Status(c) => c.run(),
         Command::Alarm(c) => c.run(),

@@ -2,6 +2,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod backup;
+pub(crate) mod card;
 pub(crate) mod dialogue;
 pub(crate) mod dossier;
 pub(crate) mod init;
