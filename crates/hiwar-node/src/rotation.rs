@@ -2,8 +2,7 @@
 //! where it is that which changes), made durable, and told to all peers with the next batch.
 //!
 //! What is new is written to its own file first and moved into place after the card is durable. A
-//! node that is killed between the two finds both files at its next start and finishes; see
-//! [`succession`].
+//! node that is killed between the two finds both files at its next start and finishes.
 
 use std::sync::Arc;
 
