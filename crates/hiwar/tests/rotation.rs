@@ -385,3 +385,39 @@ fn a_tls_rotation_that_was_killed_is_undone_or_finished_at_the_next_start() {
         all_is_well(&both, &dialogue);
     }
 }
+
+/// kill -9 at moments spread over the whole of a rotation or a change of the card: the next start
+/// always works, its files are those of its newest card, and the other side believes it.
+#[test]
+fn a_node_that_is_killed_while_anything_is_replaced_starts_and_is_believed() {
+    let (mut both, dialogue) = Ministries::talking();
+    let dir = both.person.path("motie");
+    let mut cards = 1;
+    for round in 0..24_u64 {
+        let name = format!(r#"{{"name":"Ministry {round}"}}"#);
+        let (method, path, body) = match round % 4 {
+            0 => ("POST", "/api/v1/keys/rotate", r#"{"which":"organisation"}"#),
+            1 => ("POST", "/api/v1/keys/rotate", r#"{"which":"node"}"#),
+            2 => ("POST", "/api/v1/keys/rotate", r#"{"which":"tls"}"#),
+            _ => ("PATCH", "/api/v1/card", name.as_str()),
+        };
+        std::thread::scope(|scope| {
+            // Nobody answers when the node is killed first.
+            scope.spawn(|| std::panic::catch_unwind(|| api(&dir, method, path, body.as_bytes())).is_ok());
+            std::thread::sleep(std::time::Duration::from_micros(round / 4 * 2500));
+            both.kill("motie");
+        });
+        both.start("motie");
+        let newest = in_newest_card(&both, "motie", "sequence").as_u64().unwrap() + 1;
+        assert!(newest == cards || newest == cards + 1, "round {round}: {cards} cards, then {newest}");
+        cards = newest;
+        assert_eq!(json!(public_key(&dir.join(folder::NODE_KEY))), in_newest_card(&both, "motie", "nodeKey"));
+        assert_eq!(json!(tls_key(&dir)), in_newest_card(&both, "motie", "tlsKey"));
+        let config = hiwar_node::config::Config::read(&dir).unwrap();
+        assert_eq!(json!(config.name), in_newest_card(&both, "motie", "name"));
+        both.say("motie", &dialogue, "still us");
+    }
+    assert!(cards > 1, "at least one change was made");
+    wait_for_cards(&both, usize::try_from(cards).unwrap());
+    all_is_well(&both, &dialogue);
+}
