@@ -393,7 +393,7 @@ fn a_node_that_is_killed_while_anything_is_replaced_starts_and_is_believed() {
     let (mut both, dialogue) = Ministries::talking();
     let dir = both.person.path("motie");
     let mut cards = 1;
-    for round in 0..24_u64 {
+    for round in 0..40_u64 {
         let name = format!(r#"{{"name":"Ministry {round}"}}"#);
         let (method, path, body) = match round % 4 {
             0 => ("POST", "/api/v1/keys/rotate", r#"{"which":"organisation"}"#),
@@ -404,7 +404,7 @@ fn a_node_that_is_killed_while_anything_is_replaced_starts_and_is_believed() {
         std::thread::scope(|scope| {
             // Nobody answers when the node is killed first.
             scope.spawn(|| std::panic::catch_unwind(|| api(&dir, method, path, body.as_bytes())).is_ok());
-            std::thread::sleep(std::time::Duration::from_micros(round / 4 * 2500));
+            std::thread::sleep(std::time::Duration::from_micros(round / 4 * 800));
             both.kill("motie");
         });
         both.start("motie");
