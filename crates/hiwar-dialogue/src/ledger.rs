@@ -164,6 +164,13 @@ pub enum Change {
     Own(Box<OwnRecord>),
     /// Raise an alarm.
     Alarm(Box<Alarm>),
+    /// Somebody has seen to an alarm; only the first who says so is kept.
+    AlarmAcknowledged {
+        /// The alarm's number: alarms count from 1, in the order in which they were raised.
+        alarm: u64,
+        /// Who, when, and what was done.
+        acknowledgement: Box<Acknowledgement>,
+    },
     /// A file is needed; it may already be here.
     AttachmentWanted {
         /// Digest of the file.
@@ -330,6 +337,18 @@ pub struct Alarm {
     /// Signed notes or cards that prove it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
+}
+
+/// That somebody has seen to an alarm. It is for this node's people only and stands in no log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// When, by this node's clock.
+    pub time: Timestamp,
+    /// The desk whose token was used; absent when it was the operator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desk: Option<String>,
+    /// What was found and done, in words.
+    pub note: String,
 }
 
 /// Everything the engine needs to start.

@@ -99,6 +99,37 @@ impl Default for DeliveryConfig {
     }
 }
 
+/// The host that a certificate names. Peers look at its key only.
+pub(crate) fn certificate_host(listen: Option<SocketAddr>) -> String {
+    listen.map_or_else(|| "localhost".to_owned(), |l| l.ip().to_string())
+}
+
+/// A text as TOML writes it.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// Whether a line of TOML gives `field` a value.
+fn sets(line: &str, field: &str) -> bool {
+    line.trim_start().strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with('='))
+}
+
+/// `text` with `field = value` in it, or without that field, before the first table.
+fn set_line(text: &str, field: &str, value: Option<&str>) -> String {
+    let mut lines: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
+    let end = lines.iter().position(|line| line.trim_start().starts_with('[')).unwrap_or(lines.len());
+    let at = lines.iter().take(end).position(|line| sets(line, field));
+    let line = value.map(|value| format!("{field} = {value}"));
+    match (at, line) {
+        (Some(at), Some(line)) => drop(lines.splice(at..=at, [line])),
+        (Some(at), None) => drop(lines.remove(at)),
+        (None, Some(line)) => lines.insert(0, line),
+        (None, None) => {}
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
 fn standard_log() -> String {
     "info".into()
 }
@@ -150,6 +181,39 @@ impl Config {
         Ok(config)
     }
 
+    /// The text of `hiwar.toml` in `dir` with another name and place to listen, everything else and
+    /// every comment unchanged.
+    ///
+    /// # Errors
+    /// When the file is wrong, or so written that these lines cannot be told from others.
+    pub(crate) fn changed_text(
+        dir: &Path,
+        name: &str,
+        listen: Option<SocketAddr>,
+    ) -> Result<String, ConfigError> {
+        let mut wanted = Self::read(dir)?;
+        wanted.name = name.to_owned();
+        wanted.listen = listen;
+        let path = dir.join(CONFIG_FILE);
+        let before = std::fs::read_to_string(&path)
+            .map_err(|error| ConfigError::Unreadable { path: path.clone(), error })?;
+        let listen = listen.map(|address| quoted(&address.to_string()));
+        let text = set_line(&before, "name", Some(&quoted(name)));
+        let text = set_line(&text, "listen", listen.as_deref());
+        let problem = match toml::from_str::<Self>(&text) {
+            Ok(read) if read.to_toml().is_ok_and(|t| Ok(t) == wanted.to_toml()) => {
+                return match wanted.check() {
+                    Ok(()) => Ok(text),
+                    Err(problem) => Err(ConfigError::Wrong { path, problem }),
+                };
+            }
+            _ => {
+                "name and listen could not be changed in it; write each on a line of its own, before the first [table]"
+            }
+        };
+        Err(ConfigError::Wrong { path, problem: problem.into() })
+    }
+
     /// The configuration as text.
     ///
     /// # Errors
@@ -158,9 +222,9 @@ impl Config {
         toml::to_string_pretty(self)
     }
 
-    /// Whether this node accepts no connection from peers.
-    pub fn outbound_only(&self) -> bool {
-        self.listen.is_none()
+    /// The host that the certificate made for this node names.
+    pub(crate) fn certificate_host(&self) -> String {
+        certificate_host(self.listen)
     }
 
     /// The engine's part of it.
@@ -208,5 +272,42 @@ impl Config {
             return Err("delivery: every time must be above 0 ms".into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: &str = "# ours\ndid = \"did:web:a.example\"\nname = \"A\" # short\nlisten = \"127.0.0.1:1\"\n\
+        api_listen = \"127.0.0.1:2\" # keep it here\ndesks = [\n  \"desk\",\n]\n\n[delivery]\n# name = \"x\"\nbatch_entries = 7\n";
+
+    fn changed(before: &str, name: &str, listen: Option<&str>) -> Result<String, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(CONFIG_FILE), before).unwrap();
+        Config::changed_text(dir.path(), name, listen.map(|l| l.parse().unwrap()))
+    }
+
+    #[test]
+    fn name_and_listen_change_and_nothing_else_does() {
+        let text = changed(BEFORE, "B \"öre\"", Some("[::1]:9")).unwrap();
+        assert_eq!(
+            text,
+            BEFORE
+                .replace("name = \"A\" # short", "name = 'B \"öre\"'")
+                .replace("127.0.0.1:1\"", "[::1]:9\"")
+        );
+        let without = changed(BEFORE, "A", None).unwrap();
+        assert!(!without.contains("\nlisten") && without.contains("# keep it here"), "{without}");
+        let again = changed(&without, "A", Some("127.0.0.1:1")).unwrap();
+        assert!(again.starts_with("listen = \"127.0.0.1:1\"\n# ours\n"), "{again}");
+    }
+
+    #[test]
+    fn a_file_whose_lines_cannot_be_told_apart_is_left_to_its_operator() {
+        let odd = BEFORE.replace("name = \"A\"", "\"name\" = \"A\"");
+        let error = changed(&odd, "B", None).unwrap_err().to_string();
+        assert!(error.contains("on a line of its own"), "{error}");
+        assert!(changed("nothing", "B", None).is_err());
     }
 }

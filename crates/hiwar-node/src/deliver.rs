@@ -30,25 +30,29 @@ const FETCH_RETRY_MAX: Duration = Duration::from_secs(60);
 pub(crate) async fn supervise(shared: Arc<Shared>) {
     let mut directories = shared.writer.directory_changes();
     let mut tasks: BTreeMap<Did, JoinHandle<()>> = BTreeMap::new();
+    let mut fetching: BTreeMap<Did, JoinHandle<()>> = BTreeMap::new();
     loop {
         let directory = directories.borrow_and_update().clone();
         for identity in directory.all().filter(|i| *i.did() != shared.did) {
             let did = identity.did().clone();
             if tasks.get(&did).is_none_or(JoinHandle::is_finished) {
                 tasks.insert(did.clone(), tokio::spawn(deliver_to(shared.clone(), did.clone())));
-                if shared.config.outbound_only() {
-                    tokio::spawn(fetch_from(shared.clone(), did));
-                }
+            }
+            if shared.fetches() && fetching.get(&did).is_none_or(JoinHandle::is_finished) {
+                fetching.insert(did.clone(), tokio::spawn(fetch_from(shared.clone(), did)));
             }
         }
         tokio::select! {
             changed = directories.changed() => if changed.is_err() { break },
+            // A task that was about to end when it was looked at has ended by then.
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
             () = shared.stopping.cancelled() => break,
         }
     }
     for task in tasks.into_values() {
         task.abort();
     }
+    // Those that fetch end by themselves, with what they were about to bring.
 }
 
 fn link(shared: &Shared, did: &Did) -> Option<PeerLink> {
@@ -71,14 +75,17 @@ async fn refresh(shared: &Shared, link: &mut PeerLink) {
 async fn deliver_to(shared: Arc<Shared>, did: Did) {
     let Some(mut link) = link(&shared, &did) else { return };
     let mut commits = shared.writer.commits();
+    let mut cards = shared.writer.directory_changes();
     let label = PeerLabel { peer: did.to_string() };
     loop {
+        cards.mark_unchanged();
         refresh(&shared, &mut link).await;
         commits.mark_unchanged();
         if link.peer().latest().delivery == DeliveryMode::Pull {
             // It fetches; there is nothing to send until its card says otherwise.
             tokio::select! {
                 () = tokio::time::sleep(LOOK_AGAIN) => continue,
+                changed = cards.changed() => if changed.is_err() { return } else { continue },
                 () = shared.stopping.cancelled() => return,
             }
         }
@@ -215,7 +222,7 @@ async fn settle(shared: &Shared, did: &Did, token: u64, reply: VerifiedReply) ->
     }
 }
 
-/// Fetches from a peer for as long as this node runs: waits there for something, takes it, and
+/// Fetches from a peer for as long as this node accepts no connection: waits there for something, takes it, and
 /// brings the reply with the next fetch.
 async fn fetch_from(shared: Arc<Shared>, did: Did) {
     let Some(mut link) = link(&shared, &did) else { return };
@@ -225,6 +232,10 @@ async fn fetch_from(shared: Arc<Shared>, did: Did) {
     let mut failed: u32 = 0;
     loop {
         refresh(&shared, &mut link).await;
+        // Once its card says that it can be pushed to, what was fetched is answered and no more.
+        if pending.is_none() && !shared.fetches() {
+            return;
+        }
         let fetched = tokio::select! {
             fetched = fetch_once(&shared, &mut link, &mut pending, &mut giving) => fetched,
             () = shared.stopping.cancelled() => return,
@@ -257,7 +268,7 @@ async fn fetch_once(
     giving: &mut Option<JoinHandle<()>>,
 ) -> Result<(), String> {
     let did = link.peer().did().clone();
-    let wait_ms = shared.config.delivery.long_poll_ms;
+    let wait_ms = if shared.fetches() { shared.config.delivery.long_poll_ms } else { 0 };
     let (token, reply) = match pending.as_ref() {
         Some((token, reply)) => {
             let text = String::from_utf8(reply.clone()).map_err(|e| e.to_string())?;

@@ -239,10 +239,10 @@ fn title(stored: &[StoredEntry], record: &DialogueRecord) -> hiwar_dialogue::ent
 
 fn alarms_about(reader: &SqliteReader, parties: &BTreeSet<Did>) -> Result<Vec<Alarm>, StoreError> {
     let evidence = ["fork", "identity-fork", "rollback", "restored"];
-    let all = reader.alarms(0, 10_000)?;
+    let all = reader.alarms(0, 10_000, false)?;
     Ok(all
         .into_iter()
-        .map(|(_, alarm)| alarm)
+        .map(|kept| kept.alarm)
         .filter(|a| {
             evidence.contains(&a.code.as_str()) && a.peer.as_ref().is_some_and(|p| parties.contains(p))
         })

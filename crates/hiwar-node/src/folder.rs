@@ -21,7 +21,8 @@ use zeroize::Zeroizing;
 
 use crate::cards;
 use crate::clock::{NoEntropy, now, random};
-use crate::config::{CONFIG_FILE, Config, DeliveryConfig, Tls};
+use crate::config::{CONFIG_FILE, Config, DeliveryConfig, Tls, certificate_host};
+use crate::succession;
 use crate::tls::{self, TlsError};
 
 /// The organisation key: signs entries and cards.
@@ -30,12 +31,16 @@ pub const ORGANISATION_KEY: &str = "keys/organisation.key";
 pub const NEXT_ORGANISATION_KEY: &str = "keys/organisation.key.next";
 /// The node key: signs requests, receipts and checkpoints.
 pub const NODE_KEY: &str = "keys/node.key";
+/// A new node key that is about to take over.
+pub const NEXT_NODE_KEY: &str = "keys/node.key.next";
 /// The recovery key; belongs in a safe, not on the node.
 pub const RECOVERY_KEY: &str = "keys/recovery.key";
 /// The certificate made by `init`.
 pub const CERTIFICATE: &str = "keys/tls.crt";
 /// Its private key.
 pub const CERTIFICATE_KEY: &str = "keys/tls.key";
+/// A new certificate and its private key, which are about to take over.
+pub const NEXT_CERTIFICATE: &str = "keys/tls.next";
 /// The operator's token for the local API.
 pub const API_TOKEN: &str = "api.token";
 
@@ -64,6 +69,11 @@ pub enum FolderError {
         /// Its mode.
         mode: u32,
     },
+    /// A key that cannot be done without is not there.
+    #[error(
+        "{0} is missing; put the newest copy of the keys folder back; when there is none, `hiwar key recover` goes on with the recovery key"
+    )]
+    NoKey(PathBuf),
     /// A key file is wrong.
     #[error("{path}: {error}")]
     Key {
@@ -116,7 +126,7 @@ pub enum FolderError {
     Config(String),
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + '_ {
+pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + '_ {
     |error| FolderError::Io { path: path.to_owned(), error }
 }
 
@@ -125,21 +135,28 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + '_ {
 /// # Errors
 /// When it cannot be written.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), FolderError> {
+    replace_file(path, bytes, 0o600)
+}
+
+/// Writes a file with this mode, durably and all or nothing.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FolderError> {
     let part = path.with_extension("part");
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o600)
+        .mode(mode)
         .open(&part)
         .map_err(io(&part))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io(&part))?;
+    // What was left over from a process that was killed may have another mode.
+    let written = file.set_permissions(fs::Permissions::from_mode(mode));
+    written.and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all()).map_err(io(&part))?;
     fs::rename(&part, path).map_err(io(path))?;
     sync_parent(path)
 }
 
-fn sync_parent(path: &Path) -> Result<(), FolderError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+pub(crate) fn sync_parent(path: &Path) -> Result<(), FolderError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent).and_then(|d| d.sync_all()).map_err(io(parent))
 }
 
@@ -192,36 +209,16 @@ pub fn new_key() -> Result<SoftwareKey, FolderError> {
 /// # Errors
 /// When a key file is absent, exposed, locked or wrong.
 pub fn read_keys(dir: &Path, passphrase: Option<&[u8]>) -> Result<Keys, FolderError> {
-    let next = dir.join(NEXT_ORGANISATION_KEY);
-    if next.exists() {
-        let key = read_key(&next, passphrase)?;
-        let reader = hiwar_store::SqliteReader::open(dir)?;
-        let newest = reader.own()?.and_then(|own| own.cards.last().map(|c| c.card.organisation_key.clone()));
-        if newest.as_ref() == Some(key.public_key()) {
-            retire_key(dir)?;
-        } else {
-            fs::remove_file(&next).map_err(io(&next))?;
-        }
+    let own = hiwar_store::SqliteReader::open(dir)?.own()?;
+    // Without a record the engine says what is wrong.
+    if let Some(newest) = own.as_ref().and_then(|own| own.cards.last()) {
+        succession::finish(dir, passphrase, &newest.card)?;
     }
-    Ok(Keys {
-        organisation: Arc::new(read_key(&dir.join(ORGANISATION_KEY), passphrase)?),
-        node: Arc::new(read_key(&dir.join(NODE_KEY), passphrase)?),
-    })
-}
-
-/// Puts the next organisation key in the place of the old one; the old one is kept beside it. When
-/// this was cut off before, the old one has been set aside already.
-///
-/// # Errors
-/// When a file cannot be renamed.
-pub fn retire_key(dir: &Path) -> Result<(), FolderError> {
-    let (current, next) = (dir.join(ORGANISATION_KEY), dir.join(NEXT_ORGANISATION_KEY));
-    if current.exists() {
-        let retired = dir.join(format!("keys/organisation.key.retired-{}", now().as_millis()));
-        fs::rename(&current, &retired).map_err(io(&current))?;
-    }
-    fs::rename(&next, &current).map_err(io(&next))?;
-    sync_parent(&current)
+    let read = |name| {
+        let path = dir.join(name);
+        if path.exists() { read_key(&path, passphrase) } else { Err(FolderError::NoKey(path)) }
+    };
+    Ok(Keys { organisation: Arc::new(read(ORGANISATION_KEY)?), node: Arc::new(read(NODE_KEY)?) })
 }
 
 /// The certificate and key of the peers' listener, as PEM.
@@ -276,17 +273,13 @@ pub fn make(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<Sign
 }
 
 fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCard, FolderError> {
-    let keys_dir = dir.join("keys");
-    fs::create_dir_all(&keys_dir).map_err(io(&keys_dir))?;
-    for secret in [dir, &keys_dir] {
-        fs::set_permissions(secret, fs::Permissions::from_mode(0o700)).map_err(io(secret))?;
-    }
+    make_keys_folder(dir)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(io(dir))?;
     let (organisation, node, recovery) = (new_key()?, new_key()?, new_key()?);
     write_key(&dir.join(ORGANISATION_KEY), &organisation, passphrase)?;
     write_key(&dir.join(NODE_KEY), &node, passphrase)?;
     write_key(&dir.join(RECOVERY_KEY), &recovery, passphrase)?;
-    let host = new.listen.map_or_else(|| "localhost".to_owned(), |l| l.ip().to_string());
-    let (certificate, certificate_key) = tls::new_certificate(&host)?;
+    let (certificate, certificate_key) = tls::new_certificate(&certificate_host(new.listen))?;
     let certificate_path = dir.join(CERTIFICATE);
     fs::write(&certificate_path, &certificate).map_err(io(&certificate_path))?;
     write_secret(&dir.join(CERTIFICATE_KEY), certificate_key.as_bytes())?;
@@ -314,6 +307,13 @@ fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCa
     cards::keep(dir, std::slice::from_ref(&card))?;
     sync_parent(&config_path)?;
     Ok(card)
+}
+
+/// Makes the folder for the keys when it is missing, closed to others.
+pub(crate) fn make_keys_folder(dir: &Path) -> Result<(), FolderError> {
+    let keys = dir.join("keys");
+    fs::create_dir_all(&keys).map_err(io(&keys))?;
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o700)).map_err(io(&keys))
 }
 
 fn first_card(
@@ -379,7 +379,7 @@ pub(crate) fn clear_restored(dir: &Path) -> Result<(), FolderError> {
 /// is then still in place, and not marked.
 pub fn restore(dir: &Path, backup: &Path) -> Result<Option<PathBuf>, FolderError> {
     let expected = Config::read(dir).map_err(|e| FolderError::Config(e.to_string()))?.did;
-    let found = hiwar_store::SqliteReader::open(backup)?.own()?;
+    let found = hiwar_store::SqliteReader::open_backup(backup)?.own()?;
     if let Some(first) = found.as_ref().and_then(|own| own.cards.first()).filter(|c| c.card.did != expected) {
         return Err(FolderError::OtherBackup { found: first.card.did.clone(), expected });
     }

@@ -7,6 +7,7 @@
 pub mod api;
 mod attachments;
 mod backup;
+mod card_update;
 mod cards;
 pub mod clock;
 pub mod config;
@@ -21,7 +22,9 @@ pub mod node;
 pub mod peer_client;
 pub mod peer_server;
 mod public;
-mod rotation;
+pub mod recovery;
+pub mod rotation;
 pub mod session;
+mod succession;
 pub mod tls;
 pub mod writer;

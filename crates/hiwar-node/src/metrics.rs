@@ -40,6 +40,8 @@ pub struct Metrics {
     pub deliveries_expired: Counter,
     /// Alarms raised, by code.
     pub alarms: Family<CodeLabel, Counter>,
+    /// Alarms that nobody has acknowledged.
+    pub alarms_unacknowledged: Gauge,
     /// Batches sent, by peer.
     pub batches_sent: Family<PeerLabel, Counter>,
     /// Batches that failed, by peer.
@@ -69,6 +71,7 @@ impl Metrics {
             deliveries_refused: Counter::default(),
             deliveries_expired: Counter::default(),
             alarms: Family::default(),
+            alarms_unacknowledged: Gauge::default(),
             batches_sent: Family::default(),
             batches_failed: Family::default(),
             backlog: Family::default(),
@@ -94,6 +97,11 @@ impl Metrics {
         r.register("deliveries_refused", "Deliveries refused for good", self.deliveries_refused.clone());
         r.register("deliveries_expired", "Deliveries given up", self.deliveries_expired.clone());
         r.register("alarms", "Alarms raised", self.alarms.clone());
+        r.register(
+            "alarms_unacknowledged",
+            "Alarms that nobody has acknowledged",
+            self.alarms_unacknowledged.clone(),
+        );
         r.register("batches_sent", "Batches sent", self.batches_sent.clone());
         r.register("batches_failed", "Batches that failed", self.batches_failed.clone());
         r.register("backlog_entries", "Entries waiting for a peer", self.backlog.clone());

@@ -11,7 +11,7 @@ use hiwar_dialogue::engine::Keys;
 use hiwar_store::attachments::AttachmentFolder;
 use hiwar_store::{SqliteReader, SqliteStore};
 use hiwar_trust::did::Did;
-use hiwar_trust::identity::Identity;
+use hiwar_trust::identity::{DeliveryMode, Identity};
 use hiwar_trust::key::KeyId;
 use hiwar_trust::time::Timestamp;
 use tokio::net::TcpListener;
@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::rotation::{self, RotationError};
 use crate::session::Sessions;
 use crate::writer::{Writer, WriterError};
-use crate::{api, attachments, cards, deliver, listen, peer_server, tls};
+use crate::{api, attachments, cards, deliver, listen, peer_server, succession, tls};
 
 /// How long a stopping node lets requests finish.
 const STOP_LIMIT: Duration = Duration::from_secs(8);
@@ -87,6 +87,10 @@ pub(crate) struct Shared {
     pub(crate) fetched: tokio::sync::Mutex<BTreeMap<Did, u64>>,
     /// Held while keys are replaced.
     pub(crate) rotating: tokio::sync::Mutex<()>,
+    /// Where peers can connect.
+    listening: Mutex<Vec<(SocketAddr, tokio::task::JoinHandle<()>)>>,
+    /// What the peers' listener shows.
+    pub(crate) certificates: Arc<tls::Certificates>,
     passphrase: Option<Zeroizing<Vec<u8>>>,
     keys: RwLock<Keys>,
     readers: Mutex<Vec<SqliteReader>>,
@@ -118,6 +122,17 @@ impl Shared {
             Ok(mut held) => *held = keys,
             Err(poisoned) => *poisoned.into_inner() = keys,
         }
+    }
+
+    /// Whether peers can connect at this address.
+    pub(crate) fn listens_at(&self, address: SocketAddr) -> bool {
+        self.listening.lock().is_ok_and(|listening| listening.iter().any(|(at, _)| *at == address))
+    }
+
+    /// Whether this node must fetch, because peers do not or cannot push to it.
+    pub(crate) fn fetches(&self) -> bool {
+        self.identity().latest().delivery == DeliveryMode::Pull
+            || self.listening.lock().is_ok_and(|listening| listening.is_empty())
     }
 
     /// The peer whose newest card names this node key.
@@ -173,7 +188,7 @@ impl Node {
     /// # Errors
     /// When anything of it is missing, wrong or taken; nothing is left running then.
     pub async fn start(dir: &Path, passphrase: Option<&[u8]>) -> Result<Self, NodeError> {
-        let config = Config::read(dir)?;
+        Config::read(dir)?;
         let database = dir.join(hiwar_store::DATABASE_FILE);
         if !database.exists() {
             return Err(FolderError::NoStore(database).into());
@@ -183,6 +198,8 @@ impl Node {
         let mut store = SqliteStore::open(dir)?;
         cards::recall(dir, &mut store, folder::is_marked_restored(dir))?;
         let keys = folder::read_keys(dir, passphrase)?;
+        // A change of the configuration that was cut off is finished by now.
+        let config = Config::read(dir)?;
         let desks = Desks::read(dir, &config.desks)?;
         let (peers_listener, api_listener) = bind(&config).await?;
         let folder = Arc::new(
@@ -202,6 +219,8 @@ impl Node {
             stopping: CancellationToken::new(),
             fetched: tokio::sync::Mutex::default(),
             rotating: tokio::sync::Mutex::default(),
+            listening: Mutex::default(),
+            certificates: Arc::default(),
             passphrase: passphrase.map(|p| Zeroizing::new(p.to_vec())),
             keys: RwLock::new(keys),
             readers: Mutex::default(),
@@ -215,9 +234,9 @@ impl Node {
         let api_at = local(&api_listener)?;
         tasks.push(serve_plain(shared.clone(), api_listener, api::router(shared.clone())));
         let mut peers_at = None;
-        if let Some(listener) = peers_listener {
+        if let (Some(listener), Some(address)) = (peers_listener, shared.config.listen) {
             peers_at = Some(local(&listener)?);
-            tasks.push(serve_peers(&shared, listener)?);
+            serve_peers(&shared, address, listener)?;
         }
         tasks.push(tokio::spawn(deliver::supervise(shared.clone())));
         tasks.push(tokio::spawn(attachments::fetch_wanted(shared.clone())));
@@ -242,7 +261,8 @@ impl Node {
     /// Stops the node: requests under way may finish, what is decided is committed.
     pub async fn stop(self) {
         self.shared.stopping.cancel();
-        for task in self.tasks {
+        let listening = self.shared.listening.lock().map(|mut l| std::mem::take(&mut *l)).unwrap_or_default();
+        for task in self.tasks.into_iter().chain(listening.into_iter().map(|(_, task)| task)) {
             if tokio::time::timeout(STOP_LIMIT, task).await.is_err() {
                 tracing::warn!("a task did not stop in time");
             }
@@ -257,14 +277,15 @@ impl Node {
 }
 
 async fn bind(config: &Config) -> Result<(Option<TcpListener>, TcpListener), NodeError> {
-    let bind = async |what, address| {
-        TcpListener::bind(address).await.map_err(|error| NodeError::Listen { what, address, error })
-    };
     let peers = match config.listen {
-        Some(address) => Some(bind("the peers' listener", address).await?),
+        Some(address) => Some(bind_one("the peers' listener", address).await?),
         None => None,
     };
-    Ok((peers, bind("the desks' listener", config.api_listen).await?))
+    Ok((peers, bind_one("the desks' listener", config.api_listen).await?))
+}
+
+async fn bind_one(what: &'static str, address: SocketAddr) -> Result<TcpListener, NodeError> {
+    TcpListener::bind(address).await.map_err(|error| NodeError::Listen { what, address, error })
 }
 
 fn local(listener: &TcpListener) -> Result<SocketAddr, NodeError> {
@@ -287,16 +308,28 @@ fn serve_plain(shared: Arc<Shared>, listener: TcpListener, router: Router) -> to
     })
 }
 
-fn serve_peers(
-    shared: &Arc<Shared>,
-    listener: TcpListener,
-) -> Result<tokio::task::JoinHandle<()>, NodeError> {
+/// Lets peers connect at one more address; those there are stay until the node stops, for peers that
+/// have not learned the new one.
+pub(crate) async fn listen_too(shared: &Arc<Shared>, address: SocketAddr) -> Result<(), NodeError> {
+    let listener = bind_one("the peers' listener", address).await?;
+    serve_peers(shared, address, listener)
+}
+
+fn serve_peers(shared: &Arc<Shared>, address: SocketAddr, listener: TcpListener) -> Result<(), NodeError> {
+    let task = peers_task(shared, listener)?;
+    if let Ok(mut listening) = shared.listening.lock() {
+        listening.push((address, task));
+    }
+    Ok(())
+}
+
+fn peers_task(shared: &Arc<Shared>, listener: TcpListener) -> Result<tokio::task::JoinHandle<()>, NodeError> {
     let router = peer_server::router(shared.clone());
     if shared.config.tls == Tls::BehindProxy {
         return Ok(serve_plain(shared.clone(), listener, router));
     }
-    let (certificate, key) = folder::read_certificate(&shared.dir, &shared.config.tls)?;
-    let listener = listen::TlsListener::new(listener, tls::server(&certificate, &key)?)?;
+    load_certificates(shared)?;
+    let listener = listen::TlsListener::new(listener, tls::server(shared.certificates.clone())?)?;
     let stopping = shared.stopping.clone();
     Ok(tokio::spawn(async move {
         let served = axum::serve(listener, router).with_graceful_shutdown(stopping.cancelled_owned()).await;
@@ -304,4 +337,22 @@ fn serve_peers(
             tracing::error!(%error, "the peers' listener failed");
         }
     }))
+}
+
+/// Reads the certificate in force, and those before it that this node's cards named: peers that
+/// were away since then expect them.
+fn load_certificates(shared: &Shared) -> Result<(), NodeError> {
+    let (certificate, key) = folder::read_certificate(&shared.dir, &shared.config.tls)?;
+    let in_force = shared.certificates.add(&certificate, &key)?;
+    if shared.config.tls == Tls::Pinned {
+        let identity = shared.identity();
+        for retired in succession::retired_certificates(&shared.dir)? {
+            let hash = retired.public_key_hash()?;
+            if identity.cards().iter().any(|signed| signed.card.tls_key == Some(hash)) {
+                shared.certificates.add(&retired.certificate, &retired.key)?;
+            }
+        }
+    }
+    shared.certificates.prefer(in_force);
+    Ok(())
 }

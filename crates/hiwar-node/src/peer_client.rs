@@ -183,6 +183,12 @@ impl PeerLink {
             self.sequence += 1;
             let sequence = self.sequence.to_string();
             let received = self.send(path, body.clone(), &session, &sequence, wait).await?;
+            if !renewed && self.is_by_unknown_key(&received) {
+                // Its node key was replaced a moment ago; the answer to the request for a session
+                // brings the card that names the new one.
+                self.open_session().await?;
+                return self.accept(received, &self.peer);
+            }
             match self.accept(received, &self.peer) {
                 Err(ClientError::Refused { code, .. })
                     if RENEWS_SESSION.contains(&code.as_str()) && !renewed =>
@@ -193,6 +199,16 @@ impl PeerLink {
                 other => return other,
             }
         }
+    }
+
+    /// Whether an answer claims to be signed by a node key that no card of the peer held here names.
+    fn is_by_unknown_key(&self, received: &Received) -> bool {
+        let text = |name: &str| received.headers.get(name).and_then(|v| v.to_str().ok());
+        let (Some(input), Some(signature)) = (text("signature-input"), text("signature")) else {
+            return false;
+        };
+        ReceivedSignature::of_response(input, signature)
+            .is_ok_and(|claimed| self.peer.node_keys().all(|key| key.id() != claimed.key))
     }
 
     async fn open_session(&mut self) -> Result<(), ClientError> {
@@ -345,7 +361,7 @@ impl PeerLink {
 }
 
 /// The address in a card that is to be used.
-fn endpoint(card: &Card) -> Result<&str, ClientError> {
+pub(crate) fn endpoint(card: &Card) -> Result<&str, ClientError> {
     let endpoint = card.endpoints.first().ok_or_else(|| ClientError::NoEndpoint(card.did.clone()))?;
     let plain = endpoint.strip_prefix("http://");
     let loopback = |rest: &str| {

@@ -1,14 +1,15 @@
 //! TLS between nodes: a certificate made here whose public key peers pin through the card, or one
 //! from an authority.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use hiwar_trust::hash::Hash;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 
 /// Why TLS cannot be set up.
@@ -60,19 +61,78 @@ fn spki_hash(certificate: &CertificateDer<'_>) -> Result<Hash, TlsError> {
     Ok(Hash::of(parsed.subject_public_key_info().as_ref()))
 }
 
+/// The certificates that the server's side may show, the one in force first. After a rotation there
+/// are several: a client says which key it expects, and is shown that one's certificate, so that a
+/// peer connects whether or not it has learned the newest card. Whoever says nothing is shown the
+/// one in force.
+#[derive(Debug, Default)]
+pub struct Certificates {
+    held: RwLock<Vec<(Hash, Arc<CertifiedKey>)>>,
+}
+
+impl Certificates {
+    /// Adds a certificate behind those that are held; returns its public key's digest.
+    ///
+    /// # Errors
+    /// When certificate and key do not fit.
+    pub fn add(&self, certificate_pem: &str, key_pem: &str) -> Result<Hash, TlsError> {
+        let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(tls)?;
+        let certified =
+            CertifiedKey::from_der(certificates(certificate_pem)?, key, &provider()).map_err(tls)?;
+        let hash = public_key_hash(certificate_pem)?;
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        if held.iter().all(|(h, _)| *h != hash) {
+            held.push((hash, Arc::new(certified)));
+        }
+        Ok(hash)
+    }
+
+    /// Puts a certificate in force.
+    pub fn prefer(&self, hash: Hash) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.sort_by_key(|(h, _)| *h != hash);
+    }
+
+    /// Shows a certificate no more.
+    pub fn withdraw(&self, hash: Hash) {
+        self.held.write().unwrap_or_else(PoisonError::into_inner).retain(|(h, _)| *h != hash);
+    }
+
+    fn choose<'a>(&self, offered: impl Iterator<Item = &'a [u8]>) -> Option<Arc<CertifiedKey>> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let expected = offered.filter_map(expected_key);
+        let found = expected.into_iter().find_map(|key| held.iter().find(|(h, _)| *h == key));
+        found.or_else(|| held.first()).map(|(_, certified)| certified.clone())
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.choose(hello.alpn().into_iter().flatten())
+    }
+}
+
+/// The one protocol spoken, by its name in ALPN (RFC 7301).
+const HTTP_1_1: &[u8] = b"http/1.1";
+/// A name that a client offers beside it says which TLS key it expects: this and the digest, in
+/// hexadecimal. It is never chosen, and means nothing to servers that do not know it.
+const EXPECTED_KEY: &str = "hiwar-tls-key/";
+
+fn expected_key(offered: &[u8]) -> Option<Hash> {
+    std::str::from_utf8(offered).ok()?.strip_prefix(EXPECTED_KEY)?.parse().ok()
+}
+
 /// The server's side.
 ///
 /// # Errors
-/// When certificate and key do not fit.
-pub fn server(certificate_pem: &str, key_pem: &str) -> Result<Arc<ServerConfig>, TlsError> {
-    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(tls)?;
+/// When the protocol versions cannot be set.
+pub fn server(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, TlsError> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(tls)?
         .with_no_client_auth()
-        .with_single_cert(certificates(certificate_pem)?, key)
-        .map_err(tls)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     Ok(Arc::new(config))
 }
 
@@ -83,12 +143,13 @@ pub fn server(certificate_pem: &str, key_pem: &str) -> Result<Arc<ServerConfig>,
 pub fn pinned_client(pin: Hash) -> Result<ClientConfig, TlsError> {
     let provider = provider();
     let verifier = Arc::new(PinnedKey { pin, provider: provider.clone() });
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(tls)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
+    config.alpn_protocols = vec![HTTP_1_1.to_vec(), format!("{EXPECTED_KEY}{pin}").into_bytes()];
     Ok(config)
 }
 
@@ -167,5 +228,46 @@ impl ServerCertVerifier for PinnedKey {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(certificates: &Certificates, offered: &[&str]) -> Option<Hash> {
+        let chosen = certificates.choose(offered.iter().map(|name| name.as_bytes()))?;
+        Some(spki_hash(chosen.end_entity_cert().unwrap()).unwrap())
+    }
+
+    #[test]
+    fn a_client_is_shown_the_key_that_it_expects_and_otherwise_the_one_in_force() {
+        let certificates = Certificates::default();
+        assert_eq!(shown(&certificates, &["http/1.1"]), None);
+        let [old, new] = [(), ()].map(|()| {
+            let (certificate, key) = new_certificate("localhost").unwrap();
+            certificates.add(&certificate, &key).unwrap()
+        });
+        let expecting = |hash: Hash| format!("{EXPECTED_KEY}{hash}");
+        for (in_force, other) in [(old, new), (new, old)] {
+            certificates.prefer(in_force);
+            for says_nothing in
+                [&[][..], &["http/1.1"], &["h2", "http/1.1"], &["hiwar-tls-key/"], &["hiwar-tls-key/00"]]
+            {
+                assert_eq!(shown(&certificates, says_nothing), Some(in_force), "{says_nothing:?}");
+            }
+            assert_eq!(shown(&certificates, &["http/1.1", &expecting(Hash::of(b"x"))]), Some(in_force));
+            assert_eq!(shown(&certificates, &["http/1.1", &expecting(in_force)]), Some(in_force));
+            assert_eq!(shown(&certificates, &["http/1.1", &expecting(other)]), Some(other));
+        }
+        certificates.withdraw(new);
+        assert_eq!(shown(&certificates, &[&expecting(new)]), Some(old));
+    }
+
+    #[test]
+    fn a_certificate_and_the_key_of_another_do_not_go_together() {
+        let (certificate, _) = new_certificate("localhost").unwrap();
+        let (_, key) = new_certificate("localhost").unwrap();
+        assert!(Certificates::default().add(&certificate, &key).is_err());
     }
 }

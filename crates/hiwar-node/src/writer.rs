@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use hiwar_dialogue::engine::{CommandError, Draft, Engine, EngineConfig, EngineError, Keys, Plan, PushPlan};
 use hiwar_dialogue::entry::EntryId;
-use hiwar_dialogue::ledger::{Seq, StoreError};
+use hiwar_dialogue::ledger::{Acknowledgement, Seq, StoreError};
 use hiwar_dialogue::wire::{KeyDirectory, Reply, VerifiedBatch, VerifiedReply};
 use hiwar_store::SqliteStore;
 use hiwar_trust::did::Did;
@@ -77,6 +77,7 @@ enum Job {
     AddPeer { identity: Box<Identity>, answer: Answer<()> },
     RetirePeer { peer: Did, answer: Answer<()> },
     TrustAgain { peer: Did, answer: Answer<()> },
+    Acknowledge { alarm: u64, acknowledgement: Box<Acknowledgement>, answer: Answer<()> },
     LearnCards { peer: Did, cards: Vec<SignedCard>, answer: Answer<()> },
     AdoptCard { card: Box<SignedCard>, keys: Keys, answer: Answer<()> },
     AttachmentStored { sha256: Hash, authors: Vec<Did>, answer: Answer<()> },
@@ -244,6 +245,15 @@ impl Writer {
     /// When it is unknown.
     pub async fn trust_again(&self, peer: Did) -> Result<(), WriterError> {
         ask!(self, TrustAgain { peer })
+    }
+
+    /// Keeps that somebody has seen to an alarm, which must be there.
+    ///
+    /// # Errors
+    /// When nothing could be kept.
+    pub async fn acknowledge(&self, alarm: u64, acknowledgement: Acknowledgement) -> Result<(), WriterError> {
+        let acknowledgement = Box::new(acknowledgement);
+        ask!(self, Acknowledge { alarm, acknowledgement })
     }
 
     /// Takes over newer cards of a peer.

@@ -48,8 +48,9 @@ pub fn backup(dir: &Path, to: &Path, time: &str, checkpoint: &str) -> Result<(),
 /// When the node runs, the backup is none, or something cannot be copied; unless the disk fails at
 /// the very end, the store that was there is then still in place.
 pub fn restore_in_place(backup: &Path, dir: &Path) -> Result<Option<PathBuf>, StorageError> {
-    // Opening it shows that it is a store of this version.
-    let source = SqliteReader::open(backup)?;
+    // Opening it shows that it is a store of this version or an earlier one; the next start of the
+    // node brings an earlier one up to date.
+    let source = SqliteReader::open_backup(backup)?;
     fs::create_dir_all(dir).map_err(StorageError::file(dir, "making the folder"))?;
     let lock = FolderLock::take(dir)?;
     copy_files(&backup.join(FILES), &dir.join(FILES))?;

@@ -46,6 +46,7 @@ pub fn contract_suite<P: Place>(place: &P) {
     files_are_wanted_and_stored(place);
     the_snapshot_has_the_newest_records(place);
     the_backlog_is_what_waits(place);
+    an_alarm_that_is_not_there_is_not_acknowledged(place);
     a_transaction_shows_itself_and_is_forgotten_when_rolled_back(place);
     only_what_was_committed_is_there_after_opening_again(place);
     an_entry_kept_twice_is_an_error_that_harms_nothing(place);
@@ -287,6 +288,20 @@ fn the_snapshot_has_the_newest_records<P: Place>(place: &P) {
     assert_eq!(snapshot.peers, [samples.peer(1), peer]);
     assert_eq!(snapshot.dialogues, [samples.dialogue_record(2, 1), dialogue]);
     assert_eq!(snapshot.log_size, 3);
+}
+
+fn an_alarm_that_is_not_there_is_not_acknowledged<P: Place>(place: &P) {
+    let samples = Samples::new();
+    let mut store = place.empty();
+    let acknowledged = |alarm| samples::acknowledged(alarm, samples.acknowledgement(Some("duty")));
+    store.apply(&[Change::Alarm(Box::new(samples.alarm(1))), acknowledged(1), acknowledged(1)]).unwrap();
+    store.commit().unwrap();
+    for missing in [0, 2] {
+        assert!(store.apply(&[acknowledged(missing)]).is_err());
+        store.roll_back().unwrap();
+    }
+    store.apply(&[Change::Alarm(Box::new(samples.alarm(2))), acknowledged(2)]).unwrap();
+    store.commit().unwrap();
 }
 
 fn the_backlog_is_what_waits<P: Place>(place: &P) {

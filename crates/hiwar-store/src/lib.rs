@@ -17,5 +17,5 @@ mod sqlite;
 
 pub use error::StorageError;
 pub use sqlite::{
-    CheckReport, Counts, DATABASE_FILE, ReceiptTime, SqliteReader, SqliteStore, WantedAttachment,
+    CheckReport, Counts, DATABASE_FILE, KeptAlarm, ReceiptTime, SqliteReader, SqliteStore, WantedAttachment,
 };

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hiwar_dialogue::entry::{DialogueId, EntryId};
 use hiwar_dialogue::ledger::{
-    Alarm, Change, Delivery, DialogueRecord, Direction, LogNumber, OwnRecord, PeerRecord, Seq, Snapshot,
-    Store, StoreError, StoredEntry, View,
+    Acknowledgement, Alarm, Change, Delivery, DialogueRecord, Direction, LogNumber, OwnRecord, PeerRecord,
+    Seq, Snapshot, Store, StoreError, StoredEntry, View,
 };
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
@@ -60,6 +60,7 @@ struct Tables {
     outcomes: BTreeMap<(Did, Seq), Delivery>,
     receipts: BTreeMap<u64, KeptReceipt>,
     alarms: Vec<Alarm>,
+    acknowledgements: BTreeMap<u64, Acknowledgement>,
     files: BTreeMap<Hash, (LogNumber, u64)>,
     wanted: BTreeMap<WantedFile, u64>,
     file_receipts: BTreeMap<(Did, Hash), u64>,
@@ -79,6 +80,7 @@ enum Undo {
     Outcome(Did, Seq, Option<Delivery>),
     Receipt(u64),
     Alarm,
+    Acknowledgement(u64),
     File(Hash, Option<(LogNumber, u64)>),
     Wanted(WantedFile),
     FileReceipt(Did, Hash),
@@ -144,6 +146,11 @@ impl MemoryStore {
     /// All alarms, oldest first.
     pub fn alarms(&self) -> &[Alarm] {
         &self.tables.alarms
+    }
+
+    /// Who has seen to an alarm, if anybody has.
+    pub fn acknowledgement(&self, alarm: u64) -> Option<&Acknowledgement> {
+        self.tables.acknowledgements.get(&alarm)
     }
 
     /// All receipts with their numbers.
@@ -231,6 +238,7 @@ impl Tables {
             Undo::Outcome(did, seq, before) => put(&mut self.outcomes, (did, seq), before),
             Undo::Receipt(number) => drop(self.receipts.remove(&number)),
             Undo::Alarm => drop(self.alarms.pop()),
+            Undo::Acknowledgement(alarm) => drop(self.acknowledgements.remove(&alarm)),
             Undo::File(hash, before) => put(&mut self.files, hash, before),
             Undo::Wanted(file) => drop(self.wanted.remove(&file)),
             Undo::FileReceipt(did, hash) => drop(self.file_receipts.remove(&(did, hash))),
@@ -287,6 +295,9 @@ impl Tables {
                 self.alarms.push(Alarm::clone(alarm));
                 undo.push(Undo::Alarm);
             }
+            Change::AlarmAcknowledged { alarm, acknowledgement } => {
+                self.acknowledge(*alarm, acknowledgement, undo)?;
+            }
             Change::AttachmentWanted { sha256, size, dialogue, author } => {
                 let file = WantedFile { sha256: *sha256, dialogue: *dialogue, author: author.clone() };
                 if !self.wanted.contains_key(&file) {
@@ -305,6 +316,22 @@ impl Tables {
                     undo.push(Undo::FileReceipt(peer.clone(), *sha256));
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn acknowledge(
+        &mut self,
+        alarm: u64,
+        acknowledgement: &Acknowledgement,
+        undo: &mut Vec<Undo>,
+    ) -> Result<(), StoreError> {
+        if alarm == 0 || alarm > self.alarms.len() as u64 {
+            return Err(refused(format!("there is no alarm {alarm} to be acknowledged")));
+        }
+        if let Entry::Vacant(place) = self.acknowledgements.entry(alarm) {
+            place.insert(acknowledgement.clone());
+            undo.push(Undo::Acknowledgement(alarm));
         }
         Ok(())
     }

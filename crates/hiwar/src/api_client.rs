@@ -109,6 +109,15 @@ impl ApiClient {
         self.answer(request.header("content-type", "application/json")).await
     }
 
+    /// Changes what is at `path`.
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses.
+    pub async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.http.patch(format!("{}{path}", self.base)).body(body.to_string());
+        self.answer(request.header("content-type", "application/json")).await
+    }
+
     /// Posts bytes to `path`.
     ///
     /// # Errors

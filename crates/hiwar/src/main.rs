@@ -47,16 +47,22 @@ enum Command {
     /// Backups
     #[command(subcommand)]
     Backup(commands::backup::BackupCommand),
-    /// Keys of a running node
+    /// Keys
     #[command(subcommand)]
     Key(commands::key::KeyCommand),
+    /// What peers know of a running node beside its keys
+    #[command(subcommand)]
+    Card(commands::card::CardCommand),
     /// Tokens for desks
     #[command(subcommand)]
     Desk(commands::key::DeskCommand),
     /// State of a running node
     Status(commands::status::Status),
     /// Alarms of a running node
-    Alarms(commands::status::Alarms),
+    #[command(subcommand)]
+    Alarm(commands::alarm::AlarmCommand),
+    /// The same as `alarm list`
+    Alarms(commands::alarm::Alarms),
     /// Measure
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -76,8 +82,10 @@ fn main() -> ExitCode {
         Command::Log(c) => c.run(),
         Command::Backup(c) => c.run(),
         Command::Key(c) => c.run(),
+        Command::Card(c) => c.run(),
         Command::Desk(c) => c.run(),
         Command::Status(c) => c.run(),
+        Command::Alarm(c) => c.run(),
         Command::Alarms(c) => c.run(),
         Command::Bench(c) => c.run(),
     };

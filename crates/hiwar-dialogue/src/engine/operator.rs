@@ -10,7 +10,7 @@ use hiwar_trust::tiles::LogTail;
 use hiwar_trust::time::Timestamp;
 
 use super::{Engine, EngineError, Keys};
-use crate::ledger::{Change, OwnRecord, PeerRecord, Standing, View};
+use crate::ledger::{Acknowledgement, Change, OwnRecord, PeerRecord, Standing, View};
 
 impl Engine {
     /// Adds a peer from its verified cards, or brings a known one up to date. The caller has had a
@@ -109,6 +109,13 @@ impl Engine {
         peer.next_attempt = now;
         self.dirty_peers.insert(did.clone());
         Ok(())
+    }
+
+    /// Keeps that somebody has seen to an alarm. The alarm and its leaf stay as they are; who deals
+    /// with it is no business of the peers', so this is no leaf.
+    pub fn acknowledge_alarm(&mut self, alarm: u64, acknowledgement: Acknowledgement) {
+        let acknowledgement = Box::new(acknowledgement);
+        self.changes.push(Change::AlarmAcknowledged { alarm, acknowledgement });
     }
 
     /// The time to write into this node's next card: now, but not before anything that this node

@@ -55,6 +55,7 @@ impl MemoryStore {
                 Change::Tile { .. }
                 | Change::Peer(_)
                 | Change::Dialogue(_)
+                | Change::AlarmAcknowledged { .. }
                 | Change::AttachmentWanted { .. }
                 | Change::AttachmentReceipted { .. } => {}
             }

@@ -3,6 +3,8 @@
 //! `GET /api/v1/openapi.json` describes it; `openapi.json` beside this file is that document, and
 //! a test holds it against the routes below.
 
+mod alarms;
+mod card;
 mod dialogues;
 mod entries;
 mod files;
@@ -17,14 +19,16 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{get, patch, post, put};
 use axum::{Extension, Router};
 use hiwar_dialogue::engine::{CommandError, EngineError};
 use hiwar_dialogue::ledger::StoreError;
 use serde_json::json;
 
+use crate::card_update::UpdateError;
 use crate::desks::Caller;
 use crate::node::Shared;
+use crate::rotation::RotationError;
 use crate::writer::WriterError;
 
 /// The document that describes the API (OpenAPI 3.1).
@@ -112,6 +116,31 @@ impl From<WriterError> for ApiError {
     }
 }
 
+impl From<RotationError> for ApiError {
+    fn from(error: RotationError) -> Self {
+        match error {
+            RotationError::Writer(error) => error.into(),
+            RotationError::NotPinned => Self::new(StatusCode::CONFLICT, "not-pinned", error),
+            RotationError::NotRevocable => Self::bad_request(error),
+            RotationError::Stopped => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error),
+            RotationError::Engine(error) => WriterError::Engine(error).into(),
+            RotationError::Folder(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<UpdateError> for ApiError {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::Card(error) => error.into(),
+            UpdateError::Wrong(_) | UpdateError::Address(_) => Self::bad_request(error),
+            UpdateError::NothingNew { .. } => Self::new(StatusCode::CONFLICT, "nothing-new", error),
+            UpdateError::Listen(_) => Self::new(StatusCode::CONFLICT, "cannot-listen", error),
+            UpdateError::Config(_) => Self::new(StatusCode::CONFLICT, "configuration", error),
+        }
+    }
+}
+
 /// The routes of the local API.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let guarded = Router::new()
@@ -128,8 +157,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/peers/{did}/retire", post(peers::retire))
         .route("/api/v1/peers/{did}/trust", post(peers::trust))
         .route("/api/v1/invitation", get(peers::invitation))
+        .route("/api/v1/card", patch(card::update))
         .route("/api/v1/status", get(operations::status))
-        .route("/api/v1/alarms", get(operations::alarms))
+        .route("/api/v1/alarms", get(alarms::list))
+        .route("/api/v1/alarms/{id}/acknowledge", post(alarms::acknowledge))
         .route("/api/v1/desks/{desk}/tokens", post(operations::new_token).delete(operations::revoke_tokens))
         .route("/api/v1/keys/rotate", post(operations::rotate))
         .route("/api/v1/backup", post(operations::backup))

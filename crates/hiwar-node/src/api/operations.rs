@@ -1,4 +1,4 @@
-//! For operators: state, alarms, health, figures, tokens, keys, backups.
+//! For operators: state, health, figures, tokens, keys, backups.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hiwar_trust::time::Timestamp;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{ApiError, By, must_be_operator};
 use crate::metrics::PeerLabel;
 use crate::node::Shared;
-use crate::rotation::{self, Revocation};
+use crate::rotation::{self, Revocation, Which};
 use crate::writer::WriterError;
 
 /// How long the writer may take to answer before the node is not ready.
@@ -50,30 +50,11 @@ pub(super) async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Val
         "entries": counts.entries,
         "queued": counts.queued,
         "alarms": counts.alarms,
+        "alarms_unacknowledged": counts.unacknowledged,
         "dialogues": dialogues,
         "peers": peers,
         "desks": shared.desks.names(),
     })))
-}
-
-/// Which alarms.
-#[derive(Debug, Deserialize)]
-pub(super) struct AlarmPage {
-    #[serde(default)]
-    after: u64,
-    limit: Option<usize>,
-}
-
-/// `GET /api/v1/alarms`
-pub(super) async fn alarms(
-    State(shared): State<Arc<Shared>>,
-    Query(page): Query<AlarmPage>,
-) -> Result<Json<Value>, ApiError> {
-    let limit = page.limit.unwrap_or(100).clamp(1, 1000);
-    let alarms = shared.read(move |reader| reader.alarms(page.after, limit)).await?;
-    let alarms: Vec<Value> =
-        alarms.into_iter().map(|(number, alarm)| json!({ "number": number, "alarm": alarm })).collect();
-    Ok(Json(json!({ "alarms": alarms })))
 }
 
 /// `GET /healthz`: the process lives and its tasks run.
@@ -124,6 +105,8 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
             shared.metrics.clock_skew_ms.get_or_create(&label).set(skew);
         }
     }
+    let counts = shared.read(hiwar_store::SqliteReader::counts).await?;
+    shared.metrics.alarms_unacknowledged.set(i64::try_from(counts.unacknowledged).unwrap_or(i64::MAX));
     let leaves = shared.writer.state().log_size.load(Ordering::Acquire);
     shared.metrics.log_leaves.set(i64::try_from(leaves).unwrap_or(i64::MAX));
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -155,10 +138,11 @@ pub(super) async fn revoke_tokens(
     Ok(Json(json!({ "desk": desk, "revoked": gone })))
 }
 
-/// Whether the old key is to be revoked.
+/// Which key, and whether the old one is to be revoked.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Rotating {
+    which: Which,
     revoke_since: Option<Timestamp>,
     reason: Option<String>,
 }
@@ -178,8 +162,14 @@ pub(super) async fn rotate(
     let revocation = asked
         .revoke_since
         .map(|since| Revocation { since, reason: asked.reason.unwrap_or_else(|| "not stated".into()) });
-    let card = rotation::rotate(&shared, revocation).await.map_err(ApiError::internal)?;
-    Ok(Json(json!({ "sequence": card.sequence, "organisation_key": card.organisation_key })))
+    let card = rotation::rotate(shared, asked.which, revocation).await?;
+    Ok(Json(json!({
+        "which": asked.which,
+        "sequence": card.sequence,
+        "organisation_key": card.organisation_key,
+        "node_key": card.node_key,
+        "tls_key": card.tls_key,
+    })))
 }
 
 /// Where a backup goes.

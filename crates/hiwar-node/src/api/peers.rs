@@ -27,6 +27,7 @@ fn peer_json(status: &PeerStatus, identity: Option<&Identity>) -> Value {
         "delivery": latest.map(|c| c.delivery),
         "endpoints": latest.map(|c| &c.endpoints),
         "cards": record.cards.len(),
+        "knows_card": record.knows_card,
         "backlog": status.backlog,
         "attempts": status.attempts,
         "next_attempt": (status.attempts > 0).then_some(status.next_attempt),

@@ -235,6 +235,10 @@ impl Thread {
             Job::TrustAgain { peer, answer } => {
                 finish(answer, self.engine.trust_again(&peer, now).map_err(WriterError::from))
             }
+            Job::Acknowledge { alarm, acknowledgement, answer } => {
+                self.engine.acknowledge_alarm(alarm, *acknowledgement);
+                finish(answer, Ok(()))
+            }
             Job::LearnCards { peer, cards, answer } => {
                 self.engine.learn_cards(&peer, &cards, now);
                 finish(answer, Ok(()))
@@ -307,6 +311,7 @@ fn refuse(job: Job) -> Told {
         | Job::AddPeer { answer, .. }
         | Job::RetirePeer { answer, .. }
         | Job::TrustAgain { answer, .. }
+        | Job::Acknowledge { answer, .. }
         | Job::LearnCards { answer, .. }
         | Job::AdoptCard { answer, .. }
         | Job::Probe { answer }

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::Place;
-use super::samples::{Samples, did, items, kept, receipt_change};
+use super::samples::{Samples, acknowledged, did, items, kept, receipt_change};
 
 /// Most steps in one story.
 const STEPS_MAX: usize = 50;
@@ -34,6 +34,7 @@ enum Step {
     Dialogue { dialogue: u8, entries: u8 },
     Own { halted: bool },
     Alarm { peer: u8 },
+    Acknowledge { pick: u8 },
     Wanted { file: u8, dialogue: u8, author: Option<u8> },
     Stored { file: u8 },
     FileReceipt { file: u8, peer: u8 },
@@ -60,6 +61,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1..4_u8, any::<u8>()).prop_map(|(dialogue, entries)| Step::Dialogue { dialogue, entries }),
         1 => any::<bool>().prop_map(|halted| Step::Own { halted }),
         1 => peer.clone().prop_map(|peer| Step::Alarm { peer }),
+        1 => any::<u8>().prop_map(|pick| Step::Acknowledge { pick }),
         2 => (0..3_u8, 1..4_u8, who())
             .prop_map(|(file, dialogue, author)| Step::Wanted { file, dialogue, author }),
         1 => (0..3_u8).prop_map(|file| Step::Stored { file }),
@@ -83,6 +85,7 @@ struct Model {
     peers: BTreeMap<Did, PeerRecord>,
     dialogues: BTreeMap<DialogueId, DialogueRecord>,
     files: BTreeMap<Hash, u64>,
+    alarms: u64,
 }
 
 impl Model {
@@ -117,7 +120,10 @@ impl Model {
             Change::AttachmentStored { sha256, leaf } => {
                 self.files.insert(*sha256, *leaf);
             }
-            Change::Alarm(_) | Change::AttachmentWanted { .. } | Change::AttachmentReceipted { .. } => {}
+            Change::Alarm(_) => self.alarms += 1,
+            Change::AlarmAcknowledged { .. }
+            | Change::AttachmentWanted { .. }
+            | Change::AttachmentReceipted { .. } => {}
         }
     }
 
@@ -188,6 +194,9 @@ impl Model {
                 vec![Change::Own(Box::new(OwnRecord { cards: Vec::new(), log: 1, halted }))]
             }
             Step::Alarm { peer } => vec![Change::Alarm(Box::new(samples.alarm(*peer)))],
+            Step::Acknowledge { pick } if self.alarms > 0 => {
+                vec![acknowledged(u64::from(*pick) % self.alarms + 1, samples.acknowledgement(None))]
+            }
             Step::Wanted { file, dialogue, author } => vec![Change::AttachmentWanted {
                 sha256: Hash::of(&[*file]),
                 size: 5,
@@ -203,6 +212,7 @@ impl Model {
                 receipt: last_receipt,
             }],
             Step::FileReceipt { .. }
+            | Step::Acknowledge { .. }
             | Step::KeepTwice { .. }
             | Step::Commit
             | Step::RollBack

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hiwar_dialogue::entry::{Body, DialogueId, Entry, EntryId, Membership, SignedEntry, Texts, Words};
 use hiwar_dialogue::ledger::{
-    Alarm, Change, DialogueRecord, Direction, MembershipState, PeerRecord, Seq, Standing, StoredEntry,
+    Acknowledgement, Alarm, Change, DialogueRecord, Direction, MembershipState, PeerRecord, Seq, Standing,
+    StoredEntry,
 };
 use hiwar_dialogue::marking::Marking;
 use hiwar_trust::checkpoint::Checkpoint;
@@ -184,6 +185,12 @@ impl Samples {
         }
     }
 
+    /// That somebody has seen to an alarm.
+    pub(crate) fn acknowledgement(&self, desk: Option<&str>) -> Acknowledgement {
+        let desk = desk.map(ToOwned::to_owned);
+        Acknowledgement { time: Timestamp::from_millis(77), desk, note: "we called them ö".into() }
+    }
+
     /// Something that an operator must see.
     pub(crate) fn alarm(&self, n: u8) -> Alarm {
         Alarm {
@@ -194,4 +201,9 @@ impl Samples {
             evidence: vec!["a note\n".into()],
         }
     }
+}
+
+/// The change that keeps an acknowledgement.
+pub(crate) fn acknowledged(alarm: u64, acknowledgement: Acknowledgement) -> Change {
+    Change::AlarmAcknowledged { alarm, acknowledgement: Box::new(acknowledgement) }
 }

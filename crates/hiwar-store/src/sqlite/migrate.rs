@@ -20,8 +20,14 @@ pub(super) struct Migration {
 }
 
 /// All steps, oldest first.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "first", sql: include_str!("../../migrations/sqlite/0001_first.sql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "first", sql: include_str!("../../migrations/sqlite/0001_first.sql") },
+    Migration {
+        version: 2,
+        name: "acknowledgement",
+        sql: include_str!("../../migrations/sqlite/0002_acknowledgement.sql"),
+    },
+];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum BLOB NOT NULL) STRICT";
@@ -51,6 +57,15 @@ pub(super) fn require_current(
         return Err(StorageError::OlderSchema { path: path.to_owned(), found, needed });
     }
     Ok(())
+}
+
+/// Makes sure that no step of the schema is unknown; it may be an earlier one.
+pub(super) fn require_known(
+    connection: &Connection,
+    path: &Path,
+    migrations: &[Migration],
+) -> Result<(), StorageError> {
+    applied(connection, path, migrations).map(drop)
 }
 
 fn newest(migrations: &[Migration]) -> i64 {

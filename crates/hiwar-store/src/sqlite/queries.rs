@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hiwar_dialogue::entry::DialogueId;
 use hiwar_dialogue::ledger::{
-    Alarm, Delivery, Direction, LogNumber, OwnRecord, Seq, StoreError, StoredEntry,
+    Acknowledgement, Alarm, Delivery, Direction, LogNumber, OwnRecord, Seq, StoreError, StoredEntry,
 };
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
@@ -45,6 +45,41 @@ pub struct ReceiptTime {
     pub time: Timestamp,
 }
 
+/// An alarm and whether somebody has seen to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptAlarm {
+    /// Its number, from 1, in the order in which alarms were raised.
+    pub number: u64,
+    /// The alarm.
+    pub alarm: Alarm,
+    /// Who has seen to it, if anybody has.
+    pub acknowledged: Option<Acknowledgement>,
+}
+
+/// Alarms with their acknowledgements, in the order in which [`kept_alarm`] reads them.
+macro_rules! select_alarm {
+    ($rest:literal) => {
+        concat!(
+            "SELECT a.number, a.v, a.record, k.time, k.desk, k.note ",
+            "FROM alarm a LEFT JOIN acknowledgement k ON k.alarm = a.number WHERE ",
+            $rest
+        )
+    };
+}
+
+fn kept_alarm(row: &Row<'_>) -> Result<KeptAlarm, StoreError> {
+    let time: Option<i64> = column(row, 3)?;
+    let acknowledged = match time {
+        Some(time) => Some(Acknowledgement {
+            time: Timestamp::from_millis(time),
+            desk: column(row, 4)?,
+            note: column(row, 5)?,
+        }),
+        None => None,
+    };
+    Ok(KeptAlarm { number: from_integer(column(row, 0)?)?, alarm: record(row, 1, "an alarm")?, acknowledged })
+}
+
 /// The receipts of one entry, received and issued.
 const RECEIPTS_OF: &str = "SELECT r.participant, r.direction, r.number, r.time \
     FROM delivery d JOIN receipt r ON r.number = d.receipt WHERE d.seq = ?1 AND r.direction = ?2 \
@@ -63,6 +98,8 @@ pub struct Counts {
     pub queued: u64,
     /// Alarms raised so far.
     pub alarms: u64,
+    /// Alarms that nobody has acknowledged.
+    pub unacknowledged: u64,
 }
 
 impl SqliteReader {
@@ -181,18 +218,38 @@ impl SqliteReader {
         Ok(found)
     }
 
-    /// Alarms with numbers above `after`, oldest first.
+    /// Alarms with numbers above `after`, oldest first; with `open_only`, those that nobody has
+    /// acknowledged.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn alarms(&self, after: u64, count_max: usize) -> Result<Vec<(u64, Alarm)>, StoreError> {
-        let sql = "SELECT number, v, record FROM alarm WHERE number > ?1 ORDER BY number LIMIT ?2";
+    pub fn alarms(
+        &self,
+        after: u64,
+        count_max: usize,
+        open_only: bool,
+    ) -> Result<Vec<KeptAlarm>, StoreError> {
+        let sql = if open_only {
+            select_alarm!("a.number > ?1 AND k.alarm IS NULL ORDER BY a.number LIMIT ?2")
+        } else {
+            select_alarm!("a.number > ?1 ORDER BY a.number LIMIT ?2")
+        };
         let mut found = Vec::new();
         self.database.each(sql, (to_integer(after)?, limit(count_max)), |row| {
-            found.push((from_integer(column(row, 0)?)?, record(row, 1, "an alarm")?));
+            found.push(kept_alarm(row)?);
             Ok(true)
         })?;
         Ok(found)
+    }
+
+    /// One alarm.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn alarm(&self, number: u64) -> Result<Option<KeptAlarm>, StoreError> {
+        // No alarm has a number that the store cannot hold.
+        let Ok(number) = to_integer(number) else { return Ok(None) };
+        self.database.first(select_alarm!("a.number = ?1"), [number], kept_alarm)
     }
 
     /// Files that are announced and not here yet.
@@ -257,6 +314,9 @@ impl SqliteReader {
             entries: self.database.count("SELECT max(seq) FROM entry", [])?,
             queued: self.database.count("SELECT count(*) FROM queue", [])?,
             alarms: self.database.count("SELECT max(number) FROM alarm", [])?,
+            unacknowledged: self
+                .database
+                .count("SELECT (SELECT count(*) FROM alarm) - (SELECT count(*) FROM acknowledgement)", [])?,
         })
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use super::connection::{database_path, open_reader, store_error};
-use super::migrate::{MIGRATIONS, require_current};
+use super::migrate::{MIGRATIONS, require_current, require_known};
 use super::read::Database;
 use crate::error::StorageError;
 
@@ -29,6 +29,18 @@ impl SqliteReader {
         let path = database_path(dir);
         let connection = open_reader(&path)?;
         require_current(&connection, &path, MIGRATIONS)?;
+        Ok(Self { database: Database::new(connection) })
+    }
+
+    /// Opens a backup, which may have been taken by an earlier version. What came later than it, such
+    /// as [`SqliteReader::alarms`], cannot be asked of it then.
+    ///
+    /// # Errors
+    /// When there is none, a later version took it, or the disk fails.
+    pub fn open_backup(dir: &Path) -> Result<Self, StorageError> {
+        let path = database_path(dir);
+        let connection = open_reader(&path)?;
+        require_known(&connection, &path, MIGRATIONS)?;
         Ok(Self { database: Database::new(connection) })
     }
 

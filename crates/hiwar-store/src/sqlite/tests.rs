@@ -195,6 +195,19 @@ fn a_migration_that_fails_leaves_nothing() {
 }
 
 #[test]
+fn a_backup_of_an_earlier_version_is_restored_and_brought_up_to_date() {
+    let (backup, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let path = backup.path().join(DATABASE_FILE);
+    let (first, _) = MIGRATIONS.split_at(1);
+    migrate(&mut rusqlite::Connection::open(&path).unwrap(), &path, first).unwrap();
+    assert!(matches!(SqliteReader::open(backup.path()).err(), Some(StorageError::OlderSchema { .. })));
+    SqliteReader::open_backup(backup.path()).unwrap();
+    crate::backup::restore_in_place(backup.path(), dir.path()).unwrap();
+    drop(SqliteStore::open(dir.path()).unwrap());
+    assert_eq!(SqliteReader::open(dir.path()).unwrap().alarms(0, 9, true).unwrap(), []);
+}
+
+#[test]
 fn foreign_files_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(DATABASE_FILE);

@@ -2,8 +2,8 @@
 
 use hiwar_dialogue::entry::DialogueId;
 use hiwar_dialogue::ledger::{
-    Alarm, Change, Delivery, DialogueRecord, Direction, LogNumber, OwnRecord, PeerRecord, Seq, StoreError,
-    StoredEntry,
+    Acknowledgement, Alarm, Change, Delivery, DialogueRecord, Direction, LogNumber, OwnRecord, PeerRecord,
+    Seq, StoreError, StoredEntry,
 };
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
@@ -35,6 +35,7 @@ impl Database {
             Change::Dialogue(record) => self.set_dialogue(record),
             Change::Own(record) => self.set_own(record),
             Change::Alarm(alarm) => self.add_alarm(alarm),
+            Change::AlarmAcknowledged { alarm, acknowledgement } => self.acknowledge(*alarm, acknowledgement),
             Change::AttachmentWanted { sha256, size, dialogue, author } => {
                 self.want_attachment(sha256, *size, dialogue, author.as_ref())
             }
@@ -179,6 +180,13 @@ impl Database {
 
     fn add_alarm(&self, alarm: &Alarm) -> Result<(), StoreError> {
         self.run("INSERT INTO alarm (v, record) VALUES (?1, ?2)", (RECORD_VERSION, json(alarm)?)).map(drop)
+    }
+
+    fn acknowledge(&self, alarm: u64, acknowledgement: &Acknowledgement) -> Result<(), StoreError> {
+        let Acknowledgement { time, desk, note } = acknowledgement;
+        let sql = "INSERT INTO acknowledgement (alarm, time, desk, note) VALUES (?1, ?2, ?3, ?4) \
+                   ON CONFLICT DO NOTHING";
+        self.run(sql, (to_integer(alarm)?, time.as_millis(), desk, note)).map(drop)
     }
 
     fn want_attachment(

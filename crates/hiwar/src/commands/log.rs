@@ -24,7 +24,7 @@ pub(crate) enum LogCommand {
 impl LogCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let Self::Check { dir, format } = self;
-        let reader = hiwar_store::SqliteReader::open(&dir)?;
+        let reader = hiwar_store::SqliteReader::open_backup(&dir)?;
         let report = reader.check()?;
         if format == Format::Json {
             print_json(&json!({

@@ -1,6 +1,8 @@
 //! One file per group of subcommands.
 
+pub(crate) mod alarm;
 pub(crate) mod backup;
+pub(crate) mod card;
 pub(crate) mod dialogue;
 pub(crate) mod dossier;
 pub(crate) mod init;
@@ -11,7 +13,7 @@ pub(crate) mod serve;
 pub(crate) mod status;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -30,11 +32,16 @@ pub(crate) struct PassphraseArgs {
 }
 
 impl PassphraseArgs {
+    /// The first line of a file.
+    pub(crate) fn from_file(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+        let text = hiwar_node::folder::read_secret(path)?;
+        let line = text.lines().next().unwrap_or_default();
+        Ok(Zeroizing::new(line.as_bytes().to_vec()))
+    }
+
     pub(crate) fn read(&self, twice: bool) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
         if let Some(path) = &self.passphrase_file {
-            let text = hiwar_node::folder::read_secret(path)?;
-            let line = text.lines().next().unwrap_or_default();
-            return Ok(Some(Zeroizing::new(line.as_bytes().to_vec())));
+            return Ok(Some(Self::from_file(path)?));
         }
         if !self.ask_passphrase {
             return Ok(None);

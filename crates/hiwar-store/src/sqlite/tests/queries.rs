@@ -4,8 +4,8 @@ use hiwar_dialogue::ledger::{Change, Delivery, Direction, OwnRecord, Seq, Store 
 use hiwar_trust::hash::Hash;
 use hiwar_trust::time::Timestamp;
 
-use crate::contract::samples::{Samples, did, items, kept, receipt_change};
-use crate::{Counts, ReceiptTime, SqliteReader, SqliteStore, WantedAttachment};
+use crate::contract::samples::{Samples, acknowledged, did, items, kept, receipt_change};
+use crate::{Counts, KeptAlarm, ReceiptTime, SqliteReader, SqliteStore, WantedAttachment};
 
 fn seqs(entries: &[StoredEntry]) -> Vec<Seq> {
     entries.iter().map(|entry| entry.seq).collect()
@@ -38,7 +38,7 @@ fn entries_are_listed_by_dialogue_and_in_all() {
     assert!(of(3, 0, 9).is_empty());
     assert_eq!(seqs(&reader.all_entries(4, 9).unwrap()), [5, 6]);
     let counts = reader.counts().unwrap();
-    assert_eq!(counts, Counts { entries: 6, leaves: 6, queued: 0, alarms: 0 });
+    assert_eq!(counts, Counts { entries: 6, leaves: 6, queued: 0, alarms: 0, unacknowledged: 0 });
 }
 
 #[test]
@@ -88,9 +88,35 @@ fn alarms_are_listed_in_order() {
     let (mut store, reader) = filled(dir.path(), &samples);
     store.apply(&[1, 2, 3].map(|n| Change::Alarm(Box::new(samples.alarm(n))))).unwrap();
     store.commit().unwrap();
-    assert_eq!(reader.alarms(0, 2).unwrap(), [(1, samples.alarm(1)), (2, samples.alarm(2))]);
-    assert_eq!(reader.alarms(2, 9).unwrap(), [(3, samples.alarm(3))]);
-    assert_eq!(reader.counts().unwrap().alarms, 3);
+    let open = |n: u8| KeptAlarm { number: n.into(), alarm: samples.alarm(n), acknowledged: None };
+    assert_eq!(reader.alarms(0, 2, false).unwrap(), [open(1), open(2)]);
+    assert_eq!(reader.alarms(2, 9, false).unwrap(), [open(3)]);
+    assert_eq!(reader.alarm(2).unwrap(), Some(open(2)));
+    assert_eq!(reader.alarm(4).unwrap(), None);
+    assert_eq!(reader.alarm(u64::MAX).unwrap(), None);
+    let counts = reader.counts().unwrap();
+    assert_eq!((counts.alarms, counts.unacknowledged), (3, 3));
+}
+
+#[test]
+fn an_acknowledged_alarm_stays_with_who_saw_to_it_first() {
+    let (dir, samples) = (tempfile::tempdir().unwrap(), Samples::new());
+    let (mut store, reader) = filled(dir.path(), &samples);
+    store.apply(&[1, 2, 3].map(|n| Change::Alarm(Box::new(samples.alarm(n))))).unwrap();
+    let by_desk = samples.acknowledgement(Some("duty"));
+    for acknowledgement in [by_desk.clone(), samples.acknowledgement(None)] {
+        store.apply(&[acknowledged(2, acknowledgement)]).unwrap();
+    }
+    store.commit().unwrap();
+    assert_eq!(reader.alarm(2).unwrap().unwrap().acknowledged, Some(by_desk));
+    let numbers = |open_only| -> Vec<u64> {
+        reader.alarms(0, 9, open_only).unwrap().iter().map(|kept| kept.number).collect()
+    };
+    assert_eq!(numbers(false), [1, 2, 3]);
+    assert_eq!(numbers(true), [1, 3]);
+    let counts = reader.counts().unwrap();
+    assert_eq!((counts.alarms, counts.unacknowledged), (3, 2));
+    assert_eq!(store.snapshot().unwrap().log_size, 6, "an acknowledgement is no leaf");
 }
 
 #[test]
