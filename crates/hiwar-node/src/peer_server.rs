@@ -16,7 +16,7 @@ use hiwar_dialogue::wire::{self, WireError};
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::httpsig::{self, ReceivedSignature, RequestParts, ResponseParts};
-use hiwar_trust::identity::Identity;
+use hiwar_trust::identity::{Identity, IdentityError};
 use serde::{Deserialize, Serialize};
 
 use crate::attachments;
@@ -223,12 +223,17 @@ async fn learn_cards(shared: &Shared, body: &[u8]) -> Result<(), PeerRefusal> {
     let Some(newest) = request.cards.last() else { return Ok(()) };
     let did = newest.card.did.clone();
     let Some(held) = shared.writer.directory().get(&did).cloned() else { return Ok(()) };
-    if did == shared.did || newest.card.sequence <= held.latest().sequence {
+    if did == shared.did {
         return Ok(());
     }
-    let known = usize::try_from(held.latest().sequence).unwrap_or(usize::MAX).saturating_add(1);
-    let newer: Vec<_> = request.cards.into_iter().skip(known).take(16).collect();
-    Ok(shared.writer.learn_cards(did, newer).await?)
+    let known = request.cards.iter().zip(held.cards()).take_while(|(a, b)| a.card == b.card).count();
+    let others: Vec<_> = request.cards.into_iter().skip(known).take(16).collect();
+    // Newer cards are learned, and a contradicting one ends trust; anything else anybody could send.
+    let Some(first) = others.first().cloned() else { return Ok(()) };
+    match Identity::clone(&held).extend(first) {
+        Ok(true) | Err(IdentityError::Fork { .. }) => Ok(shared.writer.learn_cards(did, others).await?),
+        Ok(false) | Err(_) => Ok(()),
+    }
 }
 
 /// Answers a peer, signed and bound to its request.

@@ -366,11 +366,17 @@ impl Identity {
             if *held == shown {
                 return Ok(false);
             }
-            let signer = position.checked_sub(1).and_then(|p| self.keys.get(p)).or(self.keys.first());
-            return if signer.is_some_and(|(_, key)| next.is_signed_by(&bytes, key)) {
+            let before = position.checked_sub(1);
+            let signer = before.and_then(|p| self.keys.get(p)).or(self.keys.first());
+            let by_old = signer.is_some_and(|(_, key)| next.is_signed_by(&bytes, key));
+            let recovery = before.and_then(|p| self.cards.get(p)?.card.recovery_key.as_ref());
+            return if by_old || recovery.is_some_and(|key| next.is_signed_by(&bytes, key)) {
                 Err(IdentityError::Fork { did: latest.did.clone(), sequence, held: *held, shown })
             } else {
-                Err(IdentityError::MissingSignature { sequence, signer: "previous organisation key" })
+                Err(IdentityError::MissingSignature {
+                    sequence,
+                    signer: "previous organisation key or recovery key",
+                })
             };
         }
         if position != self.cards.len() || position >= CHAIN_CARDS_MAX {

@@ -31,6 +31,18 @@ fn recover(both: &Ministries, args: &[&str]) -> Done {
     both.person.hiwar(&all)
 }
 
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for found in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(found.file_name());
+        if found.file_type().unwrap().is_dir() {
+            copy_folder(&found.path(), &to);
+        } else if found.file_type().unwrap().is_file() {
+            fs::copy(found.path(), to).unwrap();
+        }
+    }
+}
+
 fn lose(both: &Ministries, name: &str) {
     fs::remove_file(both.person.path("motie").join(name)).unwrap();
 }
@@ -303,4 +315,21 @@ fn a_recovery_that_was_killed_right_after_its_card_was_durable_is_finished_at_th
         all_is_well(&both, &dialogue, 2);
         no_alarms(&both);
     }
+}
+
+#[test]
+fn a_thief_who_publishes_a_card_first_is_found_out_by_the_card_of_the_recovery_key() {
+    let (mut both, _) = stopped();
+    let (node, before) = (both.person.path("motie"), both.person.path("before the theft"));
+    copy_folder(&node, &before);
+    // The thief brings its own key into force.
+    both.start("motie");
+    both.motie(&["key", "rotate"]).ok();
+    until("the peer to learn the thief's card", || cards_held(&both) == json!(2));
+    both.kill("motie");
+    fs::remove_dir_all(&node).unwrap();
+    copy_folder(&before, &node);
+    recover(&both, &[]).ok();
+    both.start("motie");
+    until("the peer to see two chains", || both.alarms("meti").contains(&"identity-fork".to_owned()));
 }

@@ -178,7 +178,7 @@ class Node:
         need(chain, entry.author, "unknown-author")
         key, status, at = chain.entry_key(envelope.key)
         need(key, envelope.key, "unknown-key")
-                keys.verify(key, envelope.raw, envelope.signature)
+        keys.verify(key, envelope.raw, envelope.signature)
         return "doubtful" if status == "revoked" or (status == "retired" and entry.time > at) else "good"
 
     def judge(self, envelope, sender, now):

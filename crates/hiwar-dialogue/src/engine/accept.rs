@@ -87,7 +87,7 @@ impl Engine {
         let receipts = self.receipts_for(view, from, &held, now)?;
         let (mut briefing, _) = self.brief_out(view, from, now, news.compare, Source::Reply)?;
         briefing.ahead = news.ahead;
-        briefing.cosigned = news.cosigned.or(briefing.cosigned);
+        briefing.cosigned = news.cosigned;
         briefing.receipts.extend(receipts);
         Ok(Reply { protocol: PROTOCOL.into(), refused, briefing })
     }

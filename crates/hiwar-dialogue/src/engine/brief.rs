@@ -94,7 +94,8 @@ impl Engine {
         let from = if in_same_log { known_size } else { 0 };
         let known_cards = peer.record.knows_card.map_or(0, |n| n.saturating_add(1));
         let known_cards = usize::try_from(known_cards).unwrap_or(usize::MAX);
-        told.cosigned = peer.cosigned.take();
+        // Nobody says whether a reply arrived, so this waits for a batch.
+        told.cosigned = peer.cosigned.take_if(|_| source == Source::Batch);
         told.gossip = gossip.iter().map(|(third, (_, size))| (third.clone(), *size)).collect();
         let asked = peer.challenges.iter_mut().filter(|(_, c)| compare || c.is_urgent());
         let challenges = asked.take(CHALLENGES_SENT_MAX).map(|(size, challenge)| {
