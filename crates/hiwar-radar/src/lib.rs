@@ -16,4 +16,6 @@
 
 pub mod detect;
 pub mod month;
+pub mod replay;
+pub mod scan;
 pub mod series;

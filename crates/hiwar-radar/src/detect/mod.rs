@@ -8,4 +8,5 @@ pub mod bocpd;
 pub mod cusum;
 pub mod evt;
 pub mod fdr;
+pub mod holiday;
 pub mod robust;
