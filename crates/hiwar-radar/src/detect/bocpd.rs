@@ -33,87 +33,94 @@ impl Default for Bocpd {
 
 #[derive(Clone, Copy, Debug)]
 struct Run {
-    probability: f64,
+    probability: f32,
     /// Values in it.
     length: u32,
-    mean: f64,
-    scale: f64,
+    mean: f32,
+    scale: f32,
 }
 
-/// The posterior over how long the present regime has lasted.
+/// The rule with what depends on the run length alone, to be shared by many series.
 #[derive(Clone, Debug)]
-pub struct Runs {
+pub struct Prepared {
     rule: Bocpd,
-    runs: Vec<Run>,
     /// Γ((ν+1)/2) / (Γ(ν/2) √(νπ)) by run length, ν = 2·shape + length.
     norms: Vec<f64>,
 }
 
-impl Runs {
-    /// Before the first value.
-    pub fn new(rule: Bocpd) -> Self {
-        let start = Run { probability: 1.0, length: 0, mean: rule.mean, scale: rule.scale };
-        Self { rule, runs: vec![start], norms: Vec::new() }
+/// The posterior over how long the present regime has lasted, of one series.
+#[derive(Clone, Debug)]
+pub struct Runs(Vec<Run>);
+
+impl Prepared {
+    /// For series of at most `months` months.
+    pub fn new(rule: Bocpd, months: usize) -> Self {
+        let norm = |length: usize| {
+            let nu = 2.0 * rule.shape + length as f64;
+            (ln_gamma(f64::midpoint(nu, 1.0)) - ln_gamma(nu / 2.0)).exp() / (nu * std::f64::consts::PI).sqrt()
+        };
+        Self { rule, norms: (0..=months).map(norm).collect() }
     }
 
-    fn norm(&mut self, length: u32) -> f64 {
-        let length = length as usize;
-        while self.norms.len() <= length {
-            let nu = 2.0 * self.rule.shape + self.norms.len() as f64;
-            let ln = ln_gamma(f64::midpoint(nu, 1.0)) - ln_gamma(nu / 2.0);
-            self.norms.push(ln.exp() / (nu * std::f64::consts::PI).sqrt());
-        }
-        self.norms.get(length).copied().unwrap_or(0.0)
+    fn start(&self, probability: f32) -> Run {
+        Run { probability, length: 0, mean: self.rule.mean as f32, scale: self.rule.scale as f32 }
+    }
+
+    /// Before the first value.
+    pub fn runs(&self) -> Runs {
+        Runs(vec![self.start(1.0)])
     }
 
     /// Takes in a value; returns the probability that the regime has lasted at most one month,
-    /// this one.
-    pub fn push(&mut self, x: f64) -> f64 {
+    /// this one. A run longer than was prepared for counts as one of the longest length.
+    pub fn push(&self, runs: &mut Runs, x: f64) -> f64 {
         let hazard = 1.0 / self.rule.lambda;
-        let mut grown: Vec<Run> = Vec::with_capacity(self.runs.len() + 1);
-        let mut changed = 0.0;
-        let longest = self.runs.iter().map(|r| r.length).max().unwrap_or(0);
-        self.norm(longest);
-        for run in &self.runs {
-            let length = f64::from(run.length);
+        let longest = self.norms.len().saturating_sub(1);
+        let (mut changed, mut total) = (0.0_f64, 0.0_f64);
+        for run in &mut runs.0 {
+            let (mean, scale) = (f64::from(run.mean), f64::from(run.scale));
+            let at = (run.length as usize).min(longest);
+            let length = at as f64;
             let (weight, shape) = (self.rule.weight + length, self.rule.shape + length / 2.0);
             let nu = 2.0 * shape;
-            let spread = run.scale * (weight + 1.0) / (shape * weight);
-            let distance = (x - run.mean).powi(2) / (nu * spread);
-            let norm = self.norms.get(run.length as usize).copied().unwrap_or(0.0);
+            let spread = scale * (weight + 1.0) / (shape * weight);
+            let distance = (x - mean).powi(2) / (nu * spread);
+            let norm = self.norms.get(at).copied().unwrap_or(0.0);
             let density = norm / spread.sqrt() * (-(nu + 1.0) / 2.0 * distance.ln_1p()).exp();
-            let joint = run.probability * density;
+            let joint = f64::from(run.probability) * density;
             changed += joint * hazard;
-            grown.push(Run {
-                probability: joint * (1.0 - hazard),
-                length: run.length + 1,
-                mean: (weight * run.mean + x) / (weight + 1.0),
-                scale: run.scale + weight * (x - run.mean).powi(2) / (2.0 * (weight + 1.0)),
-            });
+            let grown = joint * (1.0 - hazard);
+            total += grown;
+            run.probability = grown as f32;
+            run.length += 1;
+            run.mean = ((weight * mean + x) / (weight + 1.0)) as f32;
+            run.scale = (scale + weight * (x - mean).powi(2) / (2.0 * (weight + 1.0))) as f32;
         }
-        let start = Run { probability: changed, length: 0, mean: self.rule.mean, scale: self.rule.scale };
-        grown.push(start);
-        let total: f64 = grown.iter().map(|r| r.probability).sum();
-        if !(total > 0.0 && total.is_finite()) {
+        total += changed;
+        if !(total > 1e-30 && total.is_finite()) {
             // So far out that every density is zero: whatever it is, it is new.
-            *self = Self { norms: std::mem::take(&mut self.norms), ..Self::new(self.rule) };
+            *runs = self.runs();
             return 1.0;
         }
-        for run in &mut grown {
-            run.probability /= total;
+        let least = (self.rule.prune * total) as f32;
+        runs.0.retain(|r| r.probability >= least);
+        runs.0.push(self.start(changed as f32));
+        let kept: f64 = runs.0.iter().map(|r| f64::from(r.probability)).sum();
+        let mut fresh = 0.0;
+        for run in &mut runs.0 {
+            run.probability = (f64::from(run.probability) / kept) as f32;
+            if run.length <= 1 {
+                fresh += f64::from(run.probability);
+            }
         }
-        grown.retain(|r| r.probability >= self.rule.prune || r.length == 0);
-        let kept: f64 = grown.iter().map(|r| r.probability).sum();
-        for run in &mut grown {
-            run.probability /= kept;
-        }
-        self.runs = grown;
-        self.runs.iter().filter(|r| r.length <= 1).map(|r| r.probability).sum()
+        fresh
     }
+}
 
+impl Runs {
     /// How many run lengths are kept.
     pub fn kept(&self) -> usize {
-        self.runs.len()
+        self.0.len()
     }
 }
 
@@ -156,25 +163,31 @@ mod tests {
 
     #[test]
     fn a_lasting_step_is_seen_at_once_and_quiet_months_are_not() {
-        let mut runs = Runs::new(Bocpd::default());
+        let prepared = Prepared::new(Bocpd::default(), 100);
+        let mut runs = prepared.runs();
         for t in 0..60 {
             let quiet = if t % 2 == 0 { 0.3 } else { -0.3 };
-            let changed = runs.push(quiet);
+            let changed = prepared.push(&mut runs, quiet);
             assert!(t == 0 || changed < 0.5, "{t}: {changed}");
         }
-        assert!(runs.push(-8.0) > 0.5, "the month of the step");
-        assert!(runs.push(-8.2) < 0.5, "the new regime is two months old by now");
+        assert!(prepared.push(&mut runs, -8.0) > 0.5, "the month of the step");
+        assert!(prepared.push(&mut runs, -8.2) < 0.5, "the new regime is two months old by now");
         assert!(runs.kept() < 60);
     }
 
     #[test]
     fn the_posterior_without_pruning_is_that_of_the_paper_s_recursion() {
-        // Two values by hand: after x1 the run is new (h) or one long (1 − h), times the same
-        // density, so P(r = 0) = 1/λ.
+        // After each value P(r = 0) = 1/λ, whatever the value was; all else is a run that grew.
         let rule = Bocpd { prune: 0.0, lambda: 50.0, ..Bocpd::default() };
-        let mut runs = Runs::new(rule);
-        let at_most_one = runs.push(0.7);
-        assert!((at_most_one - 1.0).abs() < 1e-12);
-        assert!((runs.runs.iter().find(|r| r.length == 0).unwrap().probability - 0.02).abs() < 1e-12);
+        let prepared = Prepared::new(rule, 10);
+        let mut runs = prepared.runs();
+        let at_most_one = prepared.push(&mut runs, 0.7);
+        assert!((at_most_one - 1.0).abs() < 1e-6);
+        for x in [0.2, -3.0, 0.1] {
+            prepared.push(&mut runs, x);
+            let new = runs.0.iter().find(|r| r.length == 0).unwrap().probability;
+            assert!((new - 0.02).abs() < 1e-6, "{new}");
+        }
+        assert_eq!(runs.kept(), 5);
     }
 }

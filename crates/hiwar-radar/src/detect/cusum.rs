@@ -63,6 +63,12 @@ impl Cusum {
         Sums { up: (before.up + x - self.k).max(0.0), down: (before.down - x - self.k).max(0.0) }
     }
 
+    /// The sums after one more value, beginning anew after an alarm: an old alarm must not speak for
+    /// years.
+    pub fn step_anew(&self, before: Sums, x: f64) -> Sums {
+        self.step(if self.alarms(before) { Sums::default() } else { before }, x)
+    }
+
     /// Whether one of the sums passes the decision interval.
     pub fn alarms(&self, sums: Sums) -> bool {
         sums.up > self.h || sums.down > self.h

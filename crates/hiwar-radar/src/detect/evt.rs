@@ -12,8 +12,10 @@ pub const POOLED_MIN: usize = 200;
 /// A fitted upper tail.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tail {
-    /// All values, sorted: below the threshold they speak for themselves.
+    /// The values that are kept, sorted: below the threshold they speak for themselves.
     sorted: Vec<f64>,
+    /// How many values there were, kept or not.
+    count: usize,
     /// The threshold.
     pub threshold: f64,
     /// How many values are above it.
@@ -38,15 +40,38 @@ impl Tail {
         let first = values.partition_point(|v| *v <= threshold);
         let excess: Vec<f64> = values.get(first..)?.iter().map(|v| v - threshold).collect();
         let (gamma, sigma) = moments(&excess)?;
-        Some(Self { threshold, excesses: excess.len(), gamma, sigma, sorted: values })
+        Some(Self { threshold, excesses: excess.len(), gamma, sigma, count: values.len(), sorted: values })
+    }
+
+    /// As [`Tail::fit`] when only values above `kept_from` were kept, of `count` in all. When the
+    /// quantile lies below, the tail begins at `kept_from`.
+    pub fn of_large(large: &[f32], count: usize, kept_from: f64, quantile: f64) -> Option<Self> {
+        if count < POOLED_MIN {
+            return None;
+        }
+        let mut large = large.to_vec();
+        large.sort_unstable_by(f32::total_cmp);
+        let above = ((count as f64) * (1.0 - quantile)).ceil() as usize;
+        let start = large.len().saturating_sub(above);
+        let threshold = match start.checked_sub(1).and_then(|at| large.get(at)) {
+            Some(value) => f64::from(*value),
+            None => kept_from,
+        };
+        let excess: Vec<f64> = large.get(start..)?.iter().map(|v| f64::from(*v) - threshold).collect();
+        let (gamma, sigma) = moments(&excess)?;
+        let sorted: Vec<f64> = large.into_iter().map(f64::from).collect();
+        Some(Self { threshold, excesses: excess.len(), gamma, sigma, count, sorted })
     }
 
     /// The probability of a value at least this large. Below the threshold it is the share of
     /// pooled values that were, with one added for the value itself.
     pub fn p_value(&self, x: f64) -> f64 {
-        let n = self.sorted.len() as f64;
+        let n = self.count as f64;
         if x <= self.threshold {
             let at_least = self.sorted.len() - self.sorted.partition_point(|v| *v < x);
+            let smallest_kept = self.sorted.first().copied().unwrap_or(f64::INFINITY);
+            // Nothing is known of values that were not kept but that they are smaller.
+            let at_least = if x < smallest_kept { self.count } else { at_least };
             return (at_least as f64 + 1.0) / (n + 1.0);
         }
         let share = self.excesses as f64 / n;
@@ -63,7 +88,7 @@ impl Tail {
 
     /// The value that is passed with probability `q`.
     pub fn quantile(&self, q: f64) -> f64 {
-        let share = self.excesses as f64 / self.sorted.len() as f64;
+        let share = self.excesses as f64 / self.count as f64;
         let r = q / share;
         if self.gamma.abs() < 1e-9 {
             return self.threshold - self.sigma * r.ln();

@@ -1,5 +1,6 @@
 //! Monthly screening: which series are abnormal in a month, how abnormal, and why.
 
+pub mod fleet;
 mod pooled;
 mod rule;
 
@@ -11,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub use pooled::{Pool, exporter_of, pools};
 pub use rule::{Cut, Rule};
 
-use crate::detect::bocpd::{Bocpd, Runs};
-use crate::detect::cusum::{Cusum, Reference, Sums};
+use crate::detect::bocpd::{Bocpd, Prepared};
+use crate::detect::cusum::{Cusum, Sums};
 use crate::detect::evt::Tail;
 use crate::detect::robust::{self, Score};
 use crate::detect::{fdr, holiday};
@@ -82,7 +83,7 @@ pub struct Alarm {
     /// The smallest share of false alarms of this month at which it is still one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub q: Option<f64>,
-    /// Cumulative sums after the month, against the months before, in standard deviations.
+    /// Cumulative sum of the distances above, since it last passed its alarm, in spreads.
     pub cusum_up: f64,
     /// As above, downwards.
     pub cusum_down: f64,
@@ -262,27 +263,14 @@ fn judge<'a>(
     if score.middle < rule.floor_per_month {
         return Err(Unjudged::Immaterial);
     }
-    let logs: Vec<f64> = amounts.iter().rev().map_while(|a| Some(((*a)? + rule.offset).ln())).collect();
-    let (sums, new_regime) = changes(&logs, rule);
-    let history = scores.into_iter().flatten().map(|s| s.z).collect();
-    Ok(Judged { series, measure, amount, score, history, sums, new_regime })
-}
-
-/// Cumulative sums and the probability of a new regime, over the rule's months before the last and
-/// the last; `logs` begins with the last month.
-fn changes(logs: &[f64], rule: &Rule) -> (Sums, f64) {
-    let before: Vec<f64> = logs.iter().skip(1).take(rule.months).rev().copied().collect();
-    let Some(reference) = Reference::of(&before, rule.floor) else { return (Sums::default(), 0.0) };
-    let cusum = Cusum::default();
-    let mut runs = Runs::new(Bocpd::default());
-    let mut sums = Sums::default();
-    let mut new_regime = 0.0;
-    for y in before.iter().chain(logs.first()) {
-        let x = reference.standardise(*y);
-        sums = cusum.step(sums, x);
-        new_regime = runs.push(x);
+    let history: Vec<f64> = scores.into_iter().flatten().map(|s| s.z).collect();
+    let prepared = Prepared::new(Bocpd::default(), history.len() + 1);
+    let (mut sums, mut runs, mut new_regime) = (Sums::default(), prepared.runs(), 0.0);
+    for z in history.iter().chain([&score.z]) {
+        sums = Cusum::default().step_anew(sums, *z);
+        new_regime = prepared.push(&mut runs, *z);
     }
-    (sums, new_regime)
+    Ok(Judged { series, measure, amount, score, history, sums, new_regime })
 }
 
 /// How rare each score is among all earlier scores of its class of product, both ways.
