@@ -18,5 +18,7 @@ pub mod corroborate;
 pub mod detect;
 pub mod month;
 pub mod replay;
+pub mod report;
+
 pub mod scan;
 pub mod series;
