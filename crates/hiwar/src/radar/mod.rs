@@ -1,0 +1,212 @@
+//! `hiwar radar …`: early warning over trade tables and firm networks. Works without a node.
+
+mod bench;
+mod corroborate;
+mod replay;
+mod scan;
+mod screening;
+mod tables;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use hiwar_radar::month::{Date, Month};
+use hiwar_radar::scan::Rule;
+use hiwar_radar::series::{Flow, Series};
+use hiwar_radar::store::{Filter, Store};
+use serde::Serialize;
+
+use crate::commands::{print, print_json};
+
+/// See supply-chain trouble early: trade tables, dependency, alarms, back-tests, cascades
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum RadarCommand {
+    /// Read tables of customs offices and statistical services into the store
+    Import(tables::Import),
+    /// Screen a month: what is abnormal, how abnormal, and why
+    Scan(scan::Scan),
+    /// What a rule would have said, month by month, and how often it would have been wrong
+    Replay(replay::Replay),
+    /// Compare alarms with a peer without telling volumes
+    #[command(subcommand)]
+    Corroborate(corroborate::Corroborate),
+    /// Measure the radar on this machine
+    Bench(bench::Bench),
+}
+
+impl RadarCommand {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Import(command) => command.run(),
+            Self::Scan(command) => command.run(),
+            Self::Replay(command) => command.run(),
+            Self::Corroborate(command) => command.run(),
+            Self::Bench(command) => command.run(),
+        }
+    }
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+    /// For spreadsheets
+    Csv,
+    /// A page with plots
+    Html,
+}
+
+/// Where the store is.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct StoreArgs {
+    /// The store's folder; made by the first import
+    #[arg(long, default_value = ".hiwar", env = "HIWAR_STORE")]
+    store: PathBuf,
+}
+
+/// Which series.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct SeriesArgs {
+    /// Only this source, such as kcs or estat (repeatable)
+    #[arg(long)]
+    source: Vec<String>,
+    /// Only this reporter, such as KR (repeatable)
+    #[arg(long)]
+    reporter: Vec<String>,
+    /// Only this partner, such as JP (repeatable)
+    #[arg(long)]
+    partner: Vec<String>,
+    /// Only items whose code begins so (repeatable)
+    #[arg(long)]
+    item: Vec<String>,
+    /// Only this flow, seen from the reporter
+    #[arg(long, value_enum)]
+    flow: Option<FlowArg>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FlowArg {
+    Import,
+    Export,
+}
+
+/// Where what is printed goes, and how.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct OutputArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Write to a file instead of standard output
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    fn open(&self) -> anyhow::Result<Store> {
+        anyhow::ensure!(
+            self.store.is_dir(),
+            "there is no store {}; make it with `hiwar radar import FILE… --store {0}`",
+            self.store.display()
+        );
+        Ok(Store::open(&self.store)?)
+    }
+
+    fn path(&self) -> &Path {
+        &self.store
+    }
+}
+
+impl SeriesArgs {
+    fn filter(&self) -> Filter {
+        Filter {
+            sources: self.source.clone(),
+            reporters: self.reporter.clone(),
+            partners: self.partner.clone(),
+            items: self.item.clone(),
+            flow: self.flow.map(|f| match f {
+                FlowArg::Import => Flow::Import,
+                FlowArg::Export => Flow::Export,
+            }),
+            without_aggregates: true,
+        }
+    }
+}
+
+impl OutputArgs {
+    /// Writes to the file, whole or not at all, or to standard output.
+    fn write(&self, text: &str) -> anyhow::Result<()> {
+        let Some(path) = &self.output else { return print(text.trim_end_matches('\n')) };
+        let part = path.with_extension("part");
+        let mut file = std::fs::File::create(&part).with_context(|| part.display().to_string())?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| part.display().to_string())?;
+        std::fs::rename(&part, path).with_context(|| path.display().to_string())?;
+        eprintln!("Wrote {}", path.display());
+        Ok(())
+    }
+
+    fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        match &self.output {
+            None => print_json(&serde_json::to_value(value)?),
+            Some(_) => self.write(&(serde_json::to_string_pretty(value)? + "\n")),
+        }
+    }
+}
+
+/// A rule by name, or from a file.
+fn rule(name: &str) -> anyhow::Result<Rule> {
+    if let Some(rule) = Rule::named(name) {
+        return Ok(rule);
+    }
+    let names: Vec<String> = Rule::shipped().into_iter().map(|r| r.id).collect();
+    let path = Path::new(name);
+    anyhow::ensure!(path.is_file(), "there is no rule {name}; the shipped ones are {}; or name a file", names.join(", "));
+    let text = std::fs::read_to_string(path).with_context(|| name.to_owned())?;
+    serde_json::from_str(&text).with_context(|| format!("{name} is no rule; take one of the shipped ones as an example"))
+}
+
+/// All series as known on a day.
+fn series(store: &Store, as_of: Date, filter: &Filter) -> anyhow::Result<Vec<Series>> {
+    Ok(store.series(as_of, filter)?.collect::<Result<_, _>>()?)
+}
+
+/// The newest month for which at least half of the series that are alive have a number.
+fn newest_month(series: &[Series]) -> Option<Month> {
+    let mut lasts: Vec<Month> = series
+        .iter()
+        .filter_map(|s| {
+            let at = s.months.iter().rposition(Option::is_some)?;
+            Some(s.first.plus(i32::try_from(at).ok()?))
+        })
+        .collect();
+    lasts.sort_unstable();
+    let newest = *lasts.last()?;
+    // Series that ended years ago are not waited for.
+    let alive: Vec<&Month> = lasts.iter().filter(|m| newest.since(**m) <= 12).collect();
+    alive.get(alive.len() / 2).map(|m| **m)
+}
+
+/// A cell of a CSV file.
+fn cell(text: &str) -> String {
+    if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+/// The day it is here.
+fn today() -> anyhow::Result<Date> {
+    let text = hiwar_node::clock::now().to_string();
+    let day = text.split('T').next().unwrap_or_default();
+    day.parse().with_context(|| format!("the clock says {text}"))
+}
+
+/// A progress bar on standard error, when that is a terminal.
+fn progress(count: u64, unit: &'static str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new(count);
+    if let Ok(style) = indicatif::ProgressStyle::with_template(&format!("{{bar:40}} {{pos}}/{{len}} {unit}")) {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,105 @@
+//! `hiwar radar replay`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use hiwar_radar::month::Month;
+use hiwar_radar::replay::{self, Event};
+use hiwar_radar::report;
+
+use super::{Format, OutputArgs, SeriesArgs, StoreArgs, rule, series};
+
+/// Replay a rule month by month
+#[derive(Debug, clap::Args)]
+pub(crate) struct Replay {
+    /// The rule: a shipped one by name, or a file
+    #[arg(long, default_value = "robust-36")]
+    rule: String,
+    /// First month
+    #[arg(long)]
+    from: Month,
+    /// Last month
+    #[arg(long)]
+    to: Month,
+    /// Events to be found, and negative controls: a JSON list (see docs/backtest.md)
+    #[arg(long)]
+    events: Option<PathBuf>,
+    /// Days from the end of a month until its numbers are released, for the day each month is judged on
+    #[arg(long, default_value_t = 30)]
+    delay: i32,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    series: SeriesArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Replay {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        anyhow::ensure!(self.from <= self.to, "--from {} is after --to {}", self.from, self.to);
+        let rule = rule(&self.rule)?;
+        let events: Vec<Event> = match &self.events {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+                serde_json::from_str(&text).with_context(|| format!("{} is no list of events", path.display()))?
+            }
+            None => Vec::new(),
+        };
+        let store = self.store.open()?;
+        let filter = self.series.filter();
+        let as_of = |month: Month| {
+            month.last_day().checked_add(jiff::Span::new().days(self.delay)).unwrap_or(month.last_day())
+        };
+        let count = self.to.since(self.from) + 1;
+        let bar = crate::radar::progress(count.unsigned_abs().into(), "months");
+        let done = replay::replay(&rule, (self.from, self.to), &events, as_of, |day| {
+            bar.inc(1);
+            series(&store, day, &filter)
+        })?;
+        bar.finish_and_clear();
+        match self.output.format {
+            Format::Json => self.output.json(&done)?,
+            Format::Html => self.output.write(&report::replay_page(&done, &rule))?,
+            Format::Csv => self.output.write(&csv(&done))?,
+            Format::Table => self.output.write(&table(&done))?,
+        }
+        let judged = done.months.iter().any(|m| m.judged > 0);
+        Ok(if judged { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn table(done: &replay::Replay) -> String {
+    let right = done.detections.iter().filter(|d| d.right).count();
+    let mut text = format!("{} from {} to {}\n", done.rule, done.from, done.to);
+    for (name, value) in [
+        ("listed events", format!("{right} of {} as expected", done.detections.len())),
+        ("alarm share outside events", format!("{:.2} % of series-months", done.alarm_share * 100.0)),
+        ("episodes outside events", format!("{:.3} per series and year", done.episodes_per_series_year)),
+        ("on a desk of 4,000 series", format!("{:.0} alarms a month", done.desk_alarms_per_month)),
+        ("judged outside events", format!("{:.0} series-years", done.series_years)),
+    ] {
+        text.push_str(&format!("{name:<28}{value}\n"));
+    }
+    for d in &done.detections {
+        let how = match (d.month, d.days_from_announcement, d.days_from_stop) {
+            (Some(month), Some(announced), Some(stop)) => {
+                format!("alarm for {month}, raised {announced} days after the announcement, {stop} after the stop")
+            }
+            _ => "no alarm".to_owned(),
+        };
+        let expected = if d.right { "as expected" } else { "NOT as expected" };
+        text.push_str(&format!("  {:<34}{how} ({expected})\n", d.event));
+    }
+    text.push_str("Alarms outside the windows of listed events are an upper bound of false ones.\n");
+    text
+}
+
+fn csv(done: &replay::Replay) -> String {
+    let mut text = String::from("month,as_of,judged,drops,surges\n");
+    for m in &done.months {
+        text.push_str(&format!("{},{},{},{},{}\n", m.month, m.as_of, m.judged, m.drops, m.surges));
+    }
+    text
+}
