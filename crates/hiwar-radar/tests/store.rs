@@ -1,4 +1,5 @@
 //! The store: what was known when.
+#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,7 +85,7 @@ fn korea_in_2019_as_it_was_known_each_month() {
         desk.store.import(std::slice::from_ref(&path), &Options::received(date("2022-01-31"))).unwrap();
     assert_eq!((report.rows, report.new, report.revisions, report.repeated), (35_054, 70_108, 0, 0));
     assert_eq!((report.first, report.last), (Some(month("2000-01")), Some(month("2021-12"))));
-    assert_eq!(report.segment.as_deref(), Some("00000001.seg"));
+    assert_eq!(report.segment.as_deref(), Some("00000001-00000001.seg"));
 
     let again = desk.store.import(&[path], &Options::received(date("2022-03-01"))).unwrap();
     assert_eq!((again.unchanged, again.new + again.revisions, again.segment), (70_108, 0, None));
@@ -301,7 +302,7 @@ fn damage_is_found_and_leftovers_are_swept() {
     assert!(!dir.join("importing-dead").exists());
     assert_eq!(desk.values("2019-12-01"), "2019-06 5 6");
 
-    let path = dir.join("00000001.seg");
+    let path = dir.join("00000001-00000001.seg");
     let whole = fs::read(&path).unwrap();
     let read = || -> Result<Vec<Series>, StoreError> {
         desk.store.series(date("2019-12-01"), &Filter::default())?.collect()
@@ -314,6 +315,37 @@ fn damage_is_found_and_leftovers_are_swept() {
         fs::write(&path, &whole[..at]).unwrap();
         assert!(matches!(read(), Err(StoreError::Corrupt { .. })), "cut at {at}");
     }
+}
+
+#[test]
+fn many_imports_are_joined_and_say_the_same() {
+    let desk = Desk::new();
+    let mut answers = Vec::new();
+    for n in 0..70_u16 {
+        let month = Month::new(2010, 1).unwrap().plus(i32::from(n));
+        let text = month.to_string();
+        let before = month.plus(-1).to_string();
+        // Each import revises the month before, and China trades every other month only.
+        let mut table =
+            "DECLARANT_ISO,PARTNER_ISO,PRODUCT_NC,FLOW,PERIOD,VALUE_IN_EUROS,QUANTITY_IN_KG,SUP_QUANTITY\n"
+                .to_owned();
+        let partner = if n % 2 == 0 { "CN" } else { "JP" };
+        table += &format!("DE,{partner},28111100,1,{},{n},1,\n", text.replace('-', ""));
+        table += &format!("DE,JP,38180010,1,{},{n},1,\n", before.replace('-', ""));
+        table += &format!("DE,JP,38180010,1,{},1000,1,\n", text.replace('-', ""));
+        desk.import(&table, &month.plus(3).first_day().to_string());
+        answers.push(desk.series("2012-07-15"));
+    }
+    let segments = fs::read_dir(desk.dir.path().join("store"))
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".seg"));
+    assert!(segments.count() <= 40);
+    let last = answers.pop().unwrap();
+    assert_eq!(answers[45], last, "later imports change nothing, joined or not");
+    assert_eq!(last.len(), 3);
+    assert_eq!(values(&last[0]).split(' ').take(4).collect::<Vec<_>>(), ["0", "0", "2", "0"]);
+    let revised = values(&last[2]);
+    assert!(revised.contains(" 5 6 7 8 ") && !revised.starts_with("1000"), "{revised}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn xml(head: &str) -> Result<Found, String> {
     if let Some(message) = between("returnAuthMsg") {
         return Err(format!("The interface answered: {message}. Check the service key."));
     }
-    if let Some(code) = between("resultCode").filter(|c| c.trim_start_matches('0') != "") {
+    if let Some(code) = between("resultCode").filter(|c| !c.trim_start_matches('0').is_empty()) {
         let message = between("resultMsg").unwrap_or_default();
         return Err(format!("The interface answered with code {code}: {message}."));
     }

@@ -7,9 +7,10 @@
 //! a row of the reporter. All of that counts only what was released by the date in question, so a
 //! month that arrived late for an item is absent and not zero.
 //!
-//! In a segment, a coverage block is: kind (0 reporter, 1 item), annual, source, reporter, item
-//! (empty for kind 0), count, and for each period: signed difference to the period before, release
-//! (signed difference), and for kind 0 a byte, 1 when the table was of all items.
+//! In a segment, a coverage block is the number of the import (varint), and then again and again:
+//! annual (0 or 1), source, reporter, item (empty for all of the reporter), a count, and for each
+//! period the signed difference to the period before, the release (signed difference), and 0, or 1
+//! and the release (signed) in a table of all items.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,10 +54,12 @@ impl Coverage {
         }
     }
 
-    /// As blocks of about 64 KiB.
-    pub(super) fn blocks(&self) -> Vec<Vec<u8>> {
+    /// As blocks of about 64 KiB, for the import of a number.
+    pub(super) fn blocks(&self, import: u64) -> Vec<Vec<u8>> {
         let mut blocks = Vec::new();
-        let mut out = Vec::new();
+        let mut start = Vec::new();
+        put_varint(&mut start, import);
+        let mut out = start.clone();
         for ((source, reporter, item, annual), periods) in &self.of {
             out.push(u8::from(*annual));
             for text in [source, reporter, item] {
@@ -74,18 +77,17 @@ impl Coverage {
                 (last, last_released) = (i64::from(*period), i64::from(entry.released));
             }
             if out.len() >= 1 << 16 {
-                blocks.push(std::mem::take(&mut out));
+                blocks.push(std::mem::replace(&mut out, start.clone()));
             }
         }
-        if !out.is_empty() {
+        if out.len() > start.len() {
             blocks.push(out);
         }
         blocks
     }
 
     /// Adds what a block says.
-    pub(super) fn read(&mut self, block: &[u8]) -> Read<()> {
-        let mut bytes = Bytes(block);
+    pub(super) fn read(&mut self, mut bytes: Bytes<'_>) -> Read<()> {
         let day = |value: i64| i32::try_from(value).map_err(|_| Broken("a date too large"));
         while !bytes.0.is_empty() {
             let annual = bytes.byte()? != 0;
@@ -106,7 +108,7 @@ impl Coverage {
     }
 
     /// Keeps what was released by a day and what `keep` wants (source, reporter, item or empty).
-    pub(super) fn as_of(mut self, day: i32, keep: impl Fn(&str, &str, &str) -> bool) -> Self {
+    pub(super) fn until(mut self, day: i32, keep: impl Fn(&str, &str, &str) -> bool) -> Self {
         self.of.retain(|(source, reporter, item, _), periods| {
             periods.retain(|_, entry| entry.released <= day);
             for entry in periods.values_mut() {

@@ -11,7 +11,7 @@ use super::coverage::Coverage;
 use super::runs::{Pending, Sorter};
 use super::scan::{Scan, visible};
 use super::segment::{Group, SegmentWriter, StoredCell};
-use super::{Store, StoreError, StoredKey, day};
+use super::{Store, StoreError, StoredKey, compact, day};
 use crate::calendar::{self, Period};
 use crate::import::{
     BEYOND, FileReport, ImportError, Missing, Problem, ReadOptions, Record, WrongRows, read_file,
@@ -78,6 +78,7 @@ pub(super) fn run(store: &Store, paths: &[PathBuf], options: &Options) -> Result
     let _lock = store.lock()?;
     let io = |source| StoreError::Io { path: store.dir.clone(), source };
     remove_leftovers(&store.dir).map_err(io)?;
+    compact::remove_joined(store)?;
     let work = tempfile::Builder::new().prefix(WORK).tempdir_in(&store.dir).map_err(io)?;
 
     let mut report = ImportReport::default();
@@ -96,6 +97,7 @@ pub(super) fn run(store: &Store, paths: &[PathBuf], options: &Options) -> Result
         report.files.push(file);
     }
     commit(store, sorter, work.path(), options, &mut report)?;
+    compact::when_many(store, work.path())?;
     for file in &report.files {
         file.skipped.iter().for_each(|(why, n)| count(&mut report.skipped, why, *n));
     }
@@ -160,9 +162,10 @@ fn commit(
     report: &mut ImportReport,
 ) -> Result<(), StoreError> {
     let io = |source| StoreError::Io { path: store.dir.clone(), source };
-    let next = store.segments()?.last().map_or(1, |(number, _)| number + 1);
+    let segments = store.segments()?;
+    let number = segments.last().map_or(1, |segment| segment.last + 1);
     let (mut merge, repeated) = sorter.finish()?;
-    let mut scan = Scan::new(store)?;
+    let mut scan = Scan::new(&segments)?;
     let mut coverage = Coverage::default();
     let path = work.join("segment");
     let out = BufWriter::with_capacity(1 << 16, File::create_new(&path).map_err(io)?);
@@ -180,19 +183,30 @@ fn commit(
         }
     }
     report.repeated = repeated + merge.repeated;
-    let out = writer.finish(&coverage).map_err(io)?;
+    let out = writer.finish(&[(number, coverage)]).map_err(io)?;
     if report.new + report.revisions == 0 {
         return Ok(());
     }
-    let file = out.into_inner().map_err(|e| io(e.into_error()))?;
-    file.sync_all().map_err(io)?;
-    let name = format!("{next:08}.seg");
-    std::fs::rename(&path, store.dir.join(&name)).map_err(io)?;
+    report.segment = Some(publish(store, out, &path, number, number).map_err(io)?);
+    Ok(())
+}
+
+/// Gives a segment its name once it is whole and on disk.
+pub(super) fn publish(
+    store: &Store,
+    out: BufWriter<File>,
+    path: &Path,
+    first: u64,
+    last: u64,
+) -> io::Result<String> {
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()?;
+    let name = format!("{first:08}-{last:08}.seg");
+    std::fs::rename(path, store.dir.join(&name))?;
     // The name is on disk when the directory is.
     #[cfg(unix)]
-    File::open(&store.dir).and_then(|dir| dir.sync_all()).map_err(io)?;
-    report.segment = Some(name);
-    Ok(())
+    File::open(&store.dir)?.sync_all()?;
+    Ok(name)
 }
 
 /// What is held of a series, and what is added.

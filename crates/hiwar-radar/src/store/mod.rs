@@ -5,12 +5,15 @@
 //! final name, which it gets when it is whole and on disk: an import happens altogether or not at
 //! all, whenever the process dies. Nothing is ever overwritten. Other numbers for a period that is
 //! held are a revision, released on the day the file was received unless the file says otherwise;
-//! first numbers count as released when their source usually does ([`crate::calendar`]).
+//! first numbers count as released when their source usually does ([`crate::calendar`]). Files that
+//! say when they were released are best imported in the order of their releases: a number that
+//! only confirms what was held is not kept, and is missed should another be put before it later.
 //!
 //! Memory does not grow with files or store: an import holds a quarter of a million records and
 //! what [`coverage`] notes (items times periods of the import), a reader one block of each segment.
 
 mod codec;
+mod compact;
 mod coverage;
 mod filter;
 mod import;
@@ -117,19 +120,25 @@ impl Store {
         AnnualIter::new(self, as_of, filter)
     }
 
-    /// The segments, oldest first, with their numbers.
-    fn segments(&self) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+    /// The segments to be read, oldest first.
+    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
+        let mut segments: Vec<Segment> = Vec::new();
+        // Ordered by the first import and then by the last, the widest first.
+        for segment in self.all_segments()? {
+            if segments.last().is_none_or(|before| segment.last > before.last) {
+                segments.push(segment);
+            }
+        }
+        Ok(segments)
+    }
+
+    fn all_segments(&self) -> Result<Vec<Segment>, StoreError> {
         let io = |source| StoreError::Io { path: self.dir.clone(), source };
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.dir).map_err(io)? {
-            let path = entry.map_err(io)?.path();
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            let number = name.strip_suffix(".seg").filter(|n| n.len() == 8).and_then(|n| n.parse().ok());
-            if let Some(number) = number {
-                found.push((number, path));
-            }
+            found.extend(Segment::named(entry.map_err(io)?.path()));
         }
-        found.sort();
+        found.sort_by_key(|s: &Segment| (s.first, std::cmp::Reverse(s.last)));
         Ok(found)
     }
 
@@ -143,6 +152,23 @@ impl Store {
             Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
             Err(std::fs::TryLockError::Error(source)) => Err(StoreError::Io { path, source }),
         }
+    }
+}
+
+/// A segment, and the numbers of the imports it holds.
+#[derive(Clone, Debug)]
+struct Segment {
+    first: u64,
+    last: u64,
+    path: PathBuf,
+}
+
+impl Segment {
+    fn named(path: PathBuf) -> Option<Self> {
+        let (first, last) = path.file_name()?.to_str()?.strip_suffix(".seg")?.split_once('-')?;
+        let number = |text: &str| (text.len() == 8).then(|| text.parse().ok()).flatten();
+        let (first, last) = (number(first)?, number(last)?);
+        Some(Self { first, last, path })
     }
 }
 

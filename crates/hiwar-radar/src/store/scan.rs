@@ -1,18 +1,18 @@
-//! All segments as one, in order of series.
+//! Segments as one, in order of series.
 
 use super::segment::{Group, SegmentReader, StoredCell};
-use super::{Store, StoreError, StoredKey};
+use super::{Segment, StoreError, StoredKey};
 
-/// Reads all segments side by side.
+/// Reads segments side by side.
 pub(super) struct Scan {
     heads: Vec<(Option<Group>, SegmentReader)>,
 }
 
 impl Scan {
-    pub(super) fn new(store: &Store) -> Result<Self, StoreError> {
+    pub(super) fn new(segments: &[Segment]) -> Result<Self, StoreError> {
         let mut heads = Vec::new();
-        for (_, path) in store.segments()? {
-            let mut reader = SegmentReader::open(&path)?;
+        for segment in segments {
+            let mut reader = SegmentReader::open(&segment.path)?;
             heads.push((reader.next()?, reader));
         }
         Ok(Self { heads })

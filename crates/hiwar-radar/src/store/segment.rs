@@ -1,6 +1,7 @@
-//! A segment: what one import added, in order of series.
+//! A segment: what one import added, or several in a row, in order of series.
 //!
-//! A file `00000001.seg`, never changed after it appeared under that name:
+//! A file `00000001-00000001.seg` holds the imports from the first number to the last, and is never
+//! changed after it appeared under that name. One whose imports another holds too is no longer read:
 //!
 //! ```text
 //! "HIWRSEG1"                                            8 bytes
@@ -180,9 +181,10 @@ impl<W: Write> SegmentWriter<W> {
         Ok(())
     }
 
-    pub(super) fn finish(mut self, coverage: &Coverage) -> std::io::Result<W> {
+    /// Writes what each import covered, by its number, and the end.
+    pub(super) fn finish(mut self, coverage: &[(u64, Coverage)]) -> std::io::Result<W> {
         self.flush()?;
-        for payload in coverage.blocks() {
+        for payload in coverage.iter().flat_map(|(import, c)| c.blocks(*import)) {
             put_block(&mut self.out, COVERAGE, &payload)?;
         }
         let mut end = Vec::new();
@@ -268,16 +270,32 @@ impl SegmentReader {
         Ok(Some(group))
     }
 
-    /// Reads what follows the series, without taking them apart: the coverage.
-    pub(super) fn coverage(mut self) -> Result<Coverage, StoreError> {
-        let mut coverage = Coverage::default();
+    /// Reads what follows the series, without taking them apart: the coverage of each import.
+    pub(super) fn coverage(mut self) -> Result<Vec<(u64, Coverage)>, StoreError> {
+        let mut coverage = Vec::new();
         loop {
             match self.next_block()? {
                 SERIES => {}
-                COVERAGE => coverage.read(&self.block).map_err(|b| b.at(&self.path, self.offset))?,
+                COVERAGE => {
+                    add_coverage(&mut coverage, &self.block).map_err(|b| b.at(&self.path, self.offset))?;
+                }
                 END => return Ok(coverage),
                 _ => return Err(Broken("an unknown block").at(&self.path, self.offset)),
             }
+        }
+    }
+}
+
+fn add_coverage(all: &mut Vec<(u64, Coverage)>, block: &[u8]) -> Read<()> {
+    let mut bytes = Bytes(block);
+    let import = bytes.varint()?;
+    match all.last_mut() {
+        Some((last, coverage)) if *last == import => coverage.read(bytes),
+        _ => {
+            let mut coverage = Coverage::default();
+            coverage.read(bytes)?;
+            all.push((import, coverage));
+            Ok(())
         }
     }
 }

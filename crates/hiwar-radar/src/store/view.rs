@@ -39,11 +39,13 @@ impl View {
     fn new(store: &Store, as_of: Date, filter: &Filter, annual: bool) -> Result<Self, StoreError> {
         let day = day(as_of);
         let mut coverage = Vec::new();
-        for (_, path) in store.segments()? {
-            let all = SegmentReader::open(&path)?.coverage()?;
-            coverage.push(all.as_of(day, |s, r, i| filter.wants_item(s, r, i)));
+        let segments = store.segments()?;
+        for segment in &segments {
+            let all = SegmentReader::open(&segment.path)?.coverage()?;
+            let until = |(_, c): (u64, Coverage)| c.until(day, |s, r, i| filter.wants_item(s, r, i));
+            coverage.extend(all.into_iter().map(until));
         }
-        let scan = Scan::new(store)?;
+        let scan = Scan::new(&segments)?;
         Ok(Self { scan, coverage, day, filter: filter.clone(), annual, failed: false })
     }
 
