@@ -1,0 +1,271 @@
+//! Walking through a file: the loop that all readers share.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use csv::{ReaderBuilder, StringRecord};
+use encoding_rs::Encoding;
+
+use super::bytes::{Compression, Decoded, Fault, Limited, decompress};
+use super::error::{FieldError, ImportError, Problem};
+use super::sniff::{Found, sniff};
+use super::table::Header;
+use super::{FileReport, ReadOptions, Record, WrongRows, kcs};
+use crate::calendar::Period;
+
+/// How much is looked at to recognise a file.
+const HEAD: u64 = 1 << 16;
+/// Texts kept once; codes of items and economies repeat.
+const INTERNED: usize = 200_000;
+const EXAMPLES: usize = 20;
+
+/// Reads a file record by record.
+///
+/// # Errors
+/// [`ImportError`]; what `sink` fails with becomes [`ImportError::Io`].
+pub fn read_file(
+    path: &Path,
+    options: &ReadOptions,
+    sink: &mut dyn FnMut(Record) -> io::Result<()>,
+) -> Result<FileReport, ImportError> {
+    let file = path.display().to_string();
+    match File::open(path) {
+        Ok(opened) => read(BufReader::with_capacity(1 << 16, opened), &file, options, sink),
+        Err(source) => Err(ImportError::Io { file, source }),
+    }
+}
+
+/// Reads bytes, such as a fuzzer's.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn parse(
+    bytes: &[u8],
+    name: &str,
+    options: &ReadOptions,
+) -> Result<(FileReport, Vec<Record>), ImportError> {
+    let mut records = Vec::new();
+    let mut report = read(bytes, name, options, &mut |record| {
+        records.push(record);
+        Ok(())
+    })?;
+    let all = records.len();
+    records.retain(|record| !report.beyond_edge(record));
+    let dropped = (all - records.len()) as u64;
+    if dropped > 0 {
+        report.skipped.insert(BEYOND.to_owned(), dropped);
+    }
+    Ok((report, records))
+}
+
+/// Why placeholders are left out.
+pub(crate) const BEYOND: &str = "zero after the last month with trade in the file: not released yet";
+
+/// Reads a stream record by record. Placeholders are handed over too: what the file reached is
+/// known only at its end, and [`parse`] and the store leave them out then.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read(
+    input: impl BufRead,
+    name: &str,
+    options: &ReadOptions,
+    sink: &mut dyn FnMut(Record) -> io::Result<()>,
+) -> Result<FileReport, ImportError> {
+    let mut out = Out {
+        file: name,
+        options,
+        sink,
+        report: FileReport { file: name.to_owned(), ..FileReport::default() },
+        interned: HashSet::new(),
+        line: 1,
+    };
+    let (compression, plain) = decompress(input).map_err(|e| out.io(e))?;
+    let decoded = Decoded::new(plain);
+    let encoding = decoded.encoding();
+    let (mut limited, since) = Limited::new(decoded);
+    let mut head = Vec::new();
+    limited.by_ref().take(HEAD).read_to_end(&mut head).map_err(|e| out.io(e))?;
+    let found = sniff(&String::from_utf8_lossy(&head))
+        .map_err(|saw| ImportError::Unrecognised { file: name.to_owned(), saw })?;
+    out.report.recognised.compression = match compression {
+        Compression::None => "none",
+        Compression::Gzip => "gzip",
+        Compression::Zstd => "zstd",
+    }
+    .to_owned();
+    let whole = Cursor::new(head).chain(limited);
+    match found {
+        Found::KcsXml => kcs::read_xml(whole, &since, &mut out)?,
+        Found::Table { mut format, delimiter } => {
+            out.report.recognised.format = format.name().to_owned();
+            out.report.recognised.delimiter = Some(char::from(delimiter));
+            rows(whole, &since, delimiter, format.as_mut(), &mut out)?;
+        }
+    }
+    out.report.recognised.encoding = name_of(&encoding);
+    Ok(out.report)
+}
+
+fn name_of(encoding: &Rc<Cell<Option<&'static Encoding>>>) -> String {
+    encoding.get().map_or("ASCII", Encoding::name).to_owned()
+}
+
+/// A table that is read row by row.
+pub(crate) trait Format {
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+    /// Takes a row apart.
+    fn row(&mut self, row: &StringRecord, out: &mut Out<'_>) -> Result<(), RowError>;
+}
+
+/// What a row can fail with.
+pub(crate) enum RowError {
+    Field(FieldError),
+    Fatal(ImportError),
+}
+
+impl From<FieldError> for RowError {
+    fn from(error: FieldError) -> Self {
+        Self::Field(error)
+    }
+}
+
+fn rows(
+    input: impl Read,
+    since: &Cell<u64>,
+    delimiter: u8,
+    format: &mut dyn Format,
+    out: &mut Out<'_>,
+) -> Result<(), ImportError> {
+    let mut reader =
+        ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(true).from_reader(input);
+    let expected = match reader.headers() {
+        Ok(header) => Header::new(header.iter()).len(),
+        Err(e) => return Err(out.csv(e)),
+    };
+    let mut row = StringRecord::new();
+    loop {
+        since.set(0);
+        match reader.read_record(&mut row) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
+            Err(e) => return Err(out.csv(e)),
+        }
+        out.line = row.position().map_or(out.line, csv::Position::line);
+        out.report.rows += 1;
+        let result = if row.len() == expected {
+            format.row(&row, out)
+        } else {
+            let delimiter = format!("{:?}", char::from(delimiter));
+            Err(FieldError::new("(all)", Problem::FieldCount { found: row.len(), expected, delimiter })
+                .into())
+        };
+        out.settle(result)?;
+    }
+}
+
+/// Where readers put records, and what they count.
+pub(crate) struct Out<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) options: &'a ReadOptions,
+    sink: &'a mut dyn FnMut(Record) -> io::Result<()>,
+    pub(crate) report: FileReport,
+    interned: HashSet<Arc<str>>,
+    pub(crate) line: u64,
+}
+
+impl Out<'_> {
+    /// The same text as one shared copy.
+    pub(crate) fn intern(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.interned.get(text) {
+            return Arc::clone(known);
+        }
+        if self.interned.len() >= INTERNED {
+            self.interned.clear();
+        }
+        let new: Arc<str> = text.into();
+        self.interned.insert(Arc::clone(&new));
+        new
+    }
+
+    /// Hands a record over.
+    pub(crate) fn put(&mut self, record: Record) -> Result<(), RowError> {
+        let known = &mut self.report.recognised;
+        if known.reporters.len() < 8 && !known.reporters.contains(&record.key.reporter) {
+            known.reporters.push(Arc::clone(&record.key.reporter));
+        }
+        // A placeholder says nothing about what the file reaches.
+        if !record.placeholder {
+            known.first = known.first.map_or(Some(record.period), |p| Some(p.min(record.period)));
+            known.last = known.last.map_or(Some(record.period), |p| Some(p.max(record.period)));
+            if let Period::Month(month) = record.period
+                && record.observation.value.is_some_and(|v| v > 0.0)
+            {
+                let edge = self.report.edges.entry((month.year(), record.key.flow)).or_insert(month);
+                *edge = month.max(*edge);
+            }
+        }
+        self.report.records += 1;
+        (self.sink)(record)
+            .map_err(|source| RowError::Fatal(ImportError::Io { file: self.file.to_owned(), source }))
+    }
+
+    /// Counts a row that is left out on purpose.
+    pub(crate) fn skip(&mut self, why: &str) {
+        match self.report.skipped.get_mut(why) {
+            Some(count) => *count += 1,
+            None => {
+                self.report.skipped.insert(why.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Takes the outcome of a row: stops at a wrong one, or counts it.
+    pub(crate) fn settle(&mut self, result: Result<(), RowError>) -> Result<(), ImportError> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(RowError::Fatal(error)) => Err(error),
+            Err(RowError::Field(FieldError { field, problem })) => {
+                let why = format!("wrong {field}");
+                let error = ImportError::Row { file: self.file.to_owned(), line: self.line, field, problem };
+                if self.options.wrong_rows == WrongRows::Refuse {
+                    return Err(error);
+                }
+                self.skip(&why);
+                if self.report.examples.len() < EXAMPLES {
+                    self.report.examples.push(error.to_string());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn csv(&self, error: csv::Error) -> ImportError {
+        match error.into_kind() {
+            csv::ErrorKind::Io(e) => self.io(e),
+            csv::ErrorKind::Utf8 { pos, .. } => ImportError::Encoding {
+                file: self.file.to_owned(),
+                line: pos.map_or(self.line, |p| p.line()),
+                encoding: "UTF-8",
+            },
+            other => self.io(io::Error::other(format!("{other:?}"))),
+        }
+    }
+
+    /// What a failed read means.
+    pub(crate) fn io(&self, error: io::Error) -> ImportError {
+        let file = self.file.to_owned();
+        match error.get_ref().and_then(|e| e.downcast_ref::<Fault>()) {
+            Some(Fault::Truncated) => ImportError::Truncated { file, line: self.line },
+            Some(Fault::TooLong) => ImportError::TooLong { file, line: self.line },
+            Some(Fault::Encoding { line, encoding }) => ImportError::Encoding { file, line: *line, encoding },
+            None => ImportError::Io { file, source: error },
+        }
+    }
+}
