@@ -14,5 +14,6 @@
 //! Nothing here opens a socket or asks for the time: the date to judge as of is an argument, and a
 //! judgement uses nothing that was released later.
 
+pub mod graph;
 pub mod month;
 pub mod series;
