@@ -84,7 +84,9 @@ impl Zipf {
 pub fn generate(shape: &Shape) -> Result<(Network, EssentialityTable), GraphError> {
     let Shape { firms: n, links: m, sectors, seed } = *shape;
     if n < 2 || sectors == 0 || m > n.saturating_mul(n - 1) / 3 {
-        return Err(GraphError::Invalid(format!("{m} links of {n} firms in {sectors} sectors cannot be generated")));
+        return Err(GraphError::Invalid(format!(
+            "{m} links of {n} firms in {sectors} sectors cannot be generated"
+        )));
     }
     let mut random = Random::new(seed);
     let by_sector = Zipf::new(sectors, 0.8);
@@ -108,7 +110,8 @@ pub fn generate(shape: &Shape) -> Result<(Network, EssentialityTable), GraphErro
             drawn.entry((supplier, buyer)).or_insert(weight);
         }
     }
-    let links = drawn.into_iter().map(|((supplier, buyer), weight)| Link { supplier, buyer, weight }).collect();
+    let links =
+        drawn.into_iter().map(|((supplier, buyer), weight)| Link { supplier, buyer, weight }).collect();
     let names: Vec<Arc<str>> = (0..sectors).map(|i| (i + 1).to_string().into()).collect();
     let cell = |_| match random.below(10) {
         0..3 => 0,

@@ -6,18 +6,28 @@
 //! * σ changes only in markets where something fell,
 //! * a round touches the links of those firms alone that changed in the round before.
 //!
-//! What a firm has not passed on yet is at most `allowed / worth`, where its worth is the most that
-//! a unit of its loss can add to the index over [`HORIZON`] rounds if nothing absorbs it. The sum of
-//! what is held back then stays below the tolerance. A cascade whose end hangs on a fall
-//! within [`GUARD`] of eps is computed again with nothing held back.
+//! Changes that cannot matter are held back: a firm passes its loss on once what it has not passed
+//! on exceeds a threshold. Upstream, where the cascade is linear, that is `allowed / worth`, worth
+//! being the most that a unit of the firm's loss can add to the index, Σ_t w Λu^t over [`HORIZON`]
+//! rounds; Σ held · worth then bounds the error. Downstream the threshold is the same for all firms,
+//! and as no row of Λd, slot by slot, has a sum above 1, threshold · rounds bounds the error (with
+//! replaceability as long as what is held back hardly moves the market shares). A cascade whose
+//! bound exceeds the tolerance, or whose end hangs on a fall within [`GUARD`] of eps, is computed
+//! again with less and in the end with nothing held back.
 //!
 //! Firms are numbered by falling count of links, so that what is touched most lies together.
 
 use crate::graph::esri::{Cascade, Essentiality, Options, Shock, check_options};
 use crate::graph::network::{GraphError, Network};
 
-const HORIZON: u32 = 12;
+const HORIZON: u32 = 100;
+/// What a firm may hold back downstream: the tolerance divided by this.
+const HOLDS_DOWN: f64 = 16.0;
+/// How many times more may be held back than if all firms of the network held back.
+const SHARE: f64 = 8.0;
 const GUARD: f64 = 1e-5;
+/// Shares of what may be held back, from attempt to attempt.
+const PARTS: [f64; 3] = [1.0, 0.1, 0.01];
 
 #[derive(Clone, Copy)]
 struct Down {
@@ -44,8 +54,9 @@ pub(crate) struct Model {
     slot_buyer: Vec<u32>,
     up_from: Vec<u32>,
     up: Vec<Up>,
-    hold_down: Vec<f64>,
+    hold_down: f64,
     hold_up: Vec<f64>,
+    worth_up: Vec<f64>,
     options: Options,
 }
 
@@ -62,14 +73,27 @@ struct Slot {
     buyer: u32,
 }
 
+/// Of a firm, upstream. It loses the larger of `floor`, by the shock, and `sum`, by its buyers.
+#[derive(Clone, Copy, Default)]
+struct Upstream {
+    sum: f64,
+    floor: f64,
+    sent: f64,
+}
+
+impl Upstream {
+    fn lost(&self) -> f64 {
+        self.sum.min(1.0).max(self.floor)
+    }
+}
+
 /// What one thread needs for a cascade; as it was when new, between cascades.
 pub(crate) struct Scratch {
     down: Vec<Loss>,
-    up: Vec<Loss>,
+    up: Vec<Upstream>,
+    growth: Vec<f64>,
     slots: Vec<Slot>,
     sent_down: Vec<f64>,
-    sent_up: Vec<f64>,
-    up_sum: Vec<f64>,
     market_lost: Vec<f64>,
     market_round: Vec<u32>,
     market_firms: Vec<Vec<u32>>,
@@ -81,6 +105,22 @@ pub(crate) struct Scratch {
     changed_down: Vec<u32>,
     changed_up: Vec<u32>,
     sources: Vec<(u32, f64)>,
+    sources_up: Vec<(u32, f64)>,
+}
+
+/// The worths over [`HORIZON`] rounds, or fewer when they hardly grow any more.
+fn converge(weight: &[f64], step: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+    let mut worth = weight.to_vec();
+    for _ in 0..HORIZON {
+        let next = step(&worth);
+        let (grown, whole) =
+            (next.iter().zip(&worth).map(|(a, b)| a - b).sum::<f64>(), next.iter().sum::<f64>());
+        worth = next;
+        if grown < 1e-3 * whole {
+            break;
+        }
+    }
+    worth
 }
 
 fn index(i: usize) -> u32 {
@@ -182,8 +222,9 @@ impl Model {
             slot_buyer,
             up_from,
             up,
-            hold_down: vec![0.0; n],
+            hold_down: 0.0,
             hold_up: vec![0.0; n],
+            worth_up: vec![0.0; n],
             options: options.clone(),
         };
         model.set_holds();
@@ -196,31 +237,18 @@ impl Model {
         if self.options.tolerance == 0.0 || n == 0 {
             return;
         }
-        let allowed = self.options.tolerance / n as f64;
-        let (mut worth_down, mut worth_up) = (self.weight.clone(), self.weight.clone());
-        for _ in 0..HORIZON {
-            worth_down = (0..n)
-                .map(|i| {
-                    let sum: f64 = self
-                        .down_of(i)
-                        .iter()
-                        .map(|e| e.share * worth_down[self.slot_buyer[e.slot as usize] as usize])
-                        .sum();
-                    self.weight[i] + sum
-                })
-                .collect();
-            worth_up = (0..n)
-                .map(|j| {
-                    let sum: f64 = self.up_of(j).iter().map(|e| e.share * worth_up[e.supplier as usize]).sum();
-                    self.weight[j] + sum
-                })
-                .collect();
-        }
+        let allowed = SHARE * self.options.tolerance / n as f64;
+        let step_up = |worth: &[f64]| -> Vec<f64> {
+            let of = |e: &Up| e.share * worth[e.supplier as usize];
+            (0..n).map(|j| self.weight[j] + self.up_of(j).iter().map(of).sum::<f64>()).collect()
+        };
+        let worth_up = converge(&self.weight, step_up);
         // A fall is compared with eps: no firm holds back more than a little of that.
-        let most = GUARD * 1e-3;
+        let most = GUARD * 0.1;
         let hold = |worth: &f64| (allowed / worth.max(f64::MIN_POSITIVE)).min(most);
-        self.hold_down = worth_down.iter().map(hold).collect();
+        self.hold_down = (self.options.tolerance / HOLDS_DOWN).min(most);
         self.hold_up = worth_up.iter().map(hold).collect();
+        self.worth_up = worth_up;
     }
 
     fn down_of(&self, i: usize) -> &[Down] {
@@ -231,41 +259,37 @@ impl Model {
         &self.up[self.up_from[i] as usize..self.up_from[i + 1] as usize]
     }
 
-    /// The firm at a place of the inner order.
-    pub(crate) fn firm_at(&self, place: usize) -> u32 {
-        self.order[place]
-    }
-
     /// The cascade of a shock, which has been checked.
     pub(crate) fn run(&self, scratch: &mut Scratch, shock: &[Shock]) -> Cascade {
-        let held = self.options.tolerance > 0.0;
-        match self.cascade(scratch, shock, held) {
-            Some(cascade) => cascade,
-            None => self.cascade(scratch, shock, false).unwrap_or_default(),
+        if self.options.tolerance > 0.0 {
+            for part in PARTS {
+                if let Some(cascade) = self.cascade(scratch, shock, part) {
+                    return cascade;
+                }
+            }
         }
+        self.cascade(scratch, shock, 0.0).unwrap_or_default()
     }
 
     /// `None` when what is held back might decide whether the cascade goes on.
-    fn cascade(&self, x: &mut Scratch, shock: &[Shock], held: bool) -> Option<Cascade> {
+    fn cascade(&self, x: &mut Scratch, shock: &[Shock], part: f64) -> Option<Cascade> {
         let eps = self.options.eps;
         for &(firm, lost) in shock {
             let i = self.place[firm as usize];
             if lost > 0.0 {
-                for (loss, touched, changed) in [
-                    (&mut x.down[i as usize], &mut x.touched_down, &mut x.changed_down),
-                    (&mut x.up[i as usize], &mut x.touched_up, &mut x.changed_up),
-                ] {
-                    *loss = Loss { now: lost, before: 0.0, round: 0 };
-                    touched.push(i);
-                    changed.push(i);
-                }
+                x.down[i as usize] = Loss { now: lost, before: 0.0, round: 0 };
+                x.up[i as usize] = Upstream { sum: 0.0, floor: lost, sent: lost };
+                x.touched_down.push(i);
+                x.touched_up.push(i);
+                x.changed_down.push(i);
+                x.sources_up.push((i, lost));
             }
         }
         let (mut rounds, mut visits, mut unsure) = (0, 0, false);
         while rounds < self.options.max_rounds {
             rounds += 1;
-            let fall = self.step_down(x, rounds, held, &mut visits).max(self.step_up(x, rounds, held, &mut visits));
-            if held && (fall - eps).abs() < GUARD && fall > 0.0 {
+            let fall = self.step_down(x, rounds, part, &mut visits).max(self.step_up(x, part, &mut visits));
+            if part > 0.0 && (fall - eps).abs() < part * GUARD {
                 unsure = true;
                 break;
             }
@@ -274,12 +298,14 @@ impl Model {
             }
         }
         let result = self.sum(x, rounds, visits);
+        let unsure = unsure || part > 0.0 && self.error(x, part, rounds) > self.options.tolerance;
         x.clear();
         (!unsure).then_some(result)
     }
 
-    fn step_down(&self, x: &mut Scratch, round: u32, held: bool, visits: &mut u64) -> f64 {
+    fn step_down(&self, x: &mut Scratch, round: u32, part: f64, visits: &mut u64) -> f64 {
         x.sources.clear();
+        let hold = part * self.hold_down;
         if self.options.replaceability {
             x.dirty.clear();
             for &i in &x.changed_down {
@@ -303,7 +329,7 @@ impl Model {
                     let at = i as usize;
                     let sigma = if left > 0.0 { (self.sales[at] / left).min(1.0) } else { 1.0 };
                     let change = sigma * x.down[at].now - x.sent_down[at];
-                    if change > if held { self.hold_down[at] } else { 0.0 } {
+                    if change > hold {
                         x.sent_down[at] += change;
                         x.sources.push((i, change));
                     }
@@ -313,7 +339,7 @@ impl Model {
             for &i in &x.changed_down {
                 let at = i as usize;
                 let change = x.down[at].now - x.sent_down[at];
-                if change > if held { self.hold_down[at] } else { 0.0 } {
+                if change > hold {
                     x.sent_down[at] += change;
                     x.sources.push((i, change));
                 }
@@ -347,52 +373,62 @@ impl Model {
         most(&x.down, &x.changed_down)
     }
 
-    fn step_up(&self, x: &mut Scratch, round: u32, held: bool, visits: &mut u64) -> f64 {
-        x.sources.clear();
-        for &i in &x.changed_up {
-            let at = i as usize;
-            let change = x.up[at].now - x.sent_up[at];
-            if change > if held { self.hold_up[at] } else { 0.0 } {
-                x.sent_up[at] += change;
-                x.sources.push((i, change));
-            }
-        }
-        x.changed_up.clear();
-        for &(i, change) in &x.sources {
+    fn step_up(&self, x: &mut Scratch, part: f64, visits: &mut u64) -> f64 {
+        let growth = x.growth.as_mut_slice();
+        // As long as the firms, and one place for what is written and not counted.
+        let changed = x.changed_up.as_mut_slice();
+        let mut count = 0;
+        for &(i, change) in &x.sources_up {
             let edges = self.up_of(i as usize);
             *visits += edges.len() as u64;
             for e in edges {
-                let s = e.supplier as usize;
-                x.up_sum[s] += e.share * change;
-                let lost = x.up_sum[s].min(1.0);
-                let loss = &mut x.up[s];
-                if lost > loss.now {
-                    if loss.round != round {
-                        if loss.now == 0.0 {
-                            x.touched_up.push(e.supplier);
-                        }
-                        loss.round = round;
-                        loss.before = loss.now;
-                        x.changed_up.push(e.supplier);
-                    }
-                    loss.now = lost;
-                } else if loss.now == 1.0 {
-                    // A firm that has failed: its sum matters no more, but must be cleared.
-                }
+                let growth = &mut growth[e.supplier as usize];
+                // Without a branch: whether a firm is met for the first time cannot be predicted.
+                changed[count] = e.supplier;
+                count += usize::from(*growth == 0.0);
+                *growth += e.share * change;
             }
         }
-        most(&x.up, &x.changed_up)
+        x.sources_up.clear();
+        let mut most = 0.0_f64;
+        for &i in &changed[..count] {
+            let at = i as usize;
+            let up = &mut x.up[at];
+            if up.sum == 0.0 && up.floor == 0.0 {
+                x.touched_up.push(i);
+            }
+            let before = up.lost();
+            up.sum += std::mem::take(&mut growth[at]);
+            let now = up.lost();
+            most = most.max(now - before);
+            let change = now - up.sent;
+            if change > part * self.hold_up[at] {
+                up.sent = now;
+                x.sources_up.push((i, change));
+            }
+        }
+        most
+    }
+
+    /// A bound of the error by what was held back, in units of the index.
+    fn error(&self, x: &Scratch, part: f64, rounds: u32) -> f64 {
+        let up = |&i: &u32| {
+            let i = i as usize;
+            (part * self.hold_up[i]).min(x.up[i].lost()) * self.worth_up[i]
+        };
+        let touched: f64 = x.touched_down.iter().map(|&i| self.weight[i as usize]).sum();
+        part * self.hold_down * f64::from(rounds) * touched + x.touched_up.iter().map(up).sum::<f64>()
     }
 
     fn sum(&self, x: &Scratch, rounds: u32, visits: u64) -> Cascade {
         let mut result = Cascade { rounds, visits, ..Cascade::default() };
         for &i in &x.touched_down {
-            let (w, d, u) = (self.weight[i as usize], x.down[i as usize].now, x.up[i as usize].now);
+            let (w, d, u) = (self.weight[i as usize], x.down[i as usize].now, x.up[i as usize].lost());
             result.down += w * d;
             result.esri += w * d.max(u);
         }
         for &i in &x.touched_up {
-            let (w, d, u) = (self.weight[i as usize], x.down[i as usize].now, x.up[i as usize].now);
+            let (w, d, u) = (self.weight[i as usize], x.down[i as usize].now, x.up[i as usize].lost());
             result.up += w * u;
             if d == 0.0 {
                 result.esri += w * u;
@@ -411,11 +447,10 @@ impl Scratch {
         let (n, markets) = (model.order.len(), model.market_total.len());
         Self {
             down: vec![Loss::default(); n],
-            up: vec![Loss::default(); n],
+            up: vec![Upstream::default(); n],
+            growth: vec![0.0; n],
             slots: model.slot_buyer.iter().map(|&buyer| Slot { loss: 0.0, buyer }).collect(),
             sent_down: vec![0.0; n],
-            sent_up: vec![0.0; n],
-            up_sum: vec![0.0; n],
             market_lost: vec![0.0; markets],
             market_round: vec![0; markets],
             market_firms: vec![Vec::new(); markets],
@@ -425,8 +460,9 @@ impl Scratch {
             touched_up: Vec::new(),
             touched_slots: Vec::new(),
             changed_down: Vec::new(),
-            changed_up: Vec::new(),
+            changed_up: vec![0; n + 1],
             sources: Vec::new(),
+            sources_up: Vec::new(),
         }
     }
 
@@ -436,9 +472,7 @@ impl Scratch {
             self.sent_down[i as usize] = 0.0;
         }
         for &i in &self.touched_up {
-            self.up[i as usize] = Loss::default();
-            self.sent_up[i as usize] = 0.0;
-            self.up_sum[i as usize] = 0.0;
+            self.up[i as usize] = Upstream::default();
         }
         for &i in &self.touched_slots {
             self.slots[i as usize].loss = 0.0;
@@ -454,9 +488,9 @@ impl Scratch {
             &mut self.touched_slots,
             &mut self.markets,
             &mut self.changed_down,
-            &mut self.changed_up,
         ] {
             list.clear();
         }
+        self.sources_up.clear();
     }
 }

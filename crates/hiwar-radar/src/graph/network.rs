@@ -99,7 +99,13 @@ fn short(value: &str) -> String {
 }
 
 fn field_error(file: &str, line: u64, field: &str, value: &str, problem: impl Into<String>) -> GraphError {
-    GraphError::Field { file: file.into(), line, field: field.into(), value: short(value), problem: problem.into() }
+    GraphError::Field {
+        file: file.into(),
+        line,
+        field: field.into(),
+        value: short(value),
+        problem: problem.into(),
+    }
 }
 
 /// Gives every name a number, in the order of appearance.
@@ -146,7 +152,10 @@ impl<R: Read> Table<R> {
         self.find(column).ok_or_else(missing)
     }
 
-    fn each(mut self, mut row: impl FnMut(u64, &csv::StringRecord) -> Result<(), GraphError>) -> Result<(), GraphError> {
+    fn each(
+        mut self,
+        mut row: impl FnMut(u64, &csv::StringRecord) -> Result<(), GraphError>,
+    ) -> Result<(), GraphError> {
         let mut record = csv::StringRecord::new();
         loop {
             match self.reader.read_record(&mut record) {
@@ -232,7 +241,13 @@ impl Network {
             let (name, sector) = (get(firm, "firm")?, get(sector, "sector")?);
             let market = market.map_or(Ok(sector), |i| get(i, "market"))?;
             if names.get(name) as usize != list.len() {
-                return Err(field_error(firms_file, line, "firm", name, "comes twice; leave one of the lines out"));
+                return Err(field_error(
+                    firms_file,
+                    line,
+                    "firm",
+                    name,
+                    "comes twice; leave one of the lines out",
+                ));
             }
             let name = names.names.last().cloned().unwrap_or_else(|| name.into());
             list.push(Firm { name, sector: sectors.get(sector), market: markets.get(market) });
@@ -246,7 +261,8 @@ impl Network {
         table.each(|line, row| {
             let known = |i: usize, field: &str| {
                 let text = row.get(i).unwrap_or_default();
-                let unknown = || field_error(links_file, line, field, text, format!("is not in {firms_file}"));
+                let unknown =
+                    || field_error(links_file, line, field, text, format!("is not in {firms_file}"));
                 names.index.get(text).copied().ok_or_else(unknown)
             };
             let (s, b) = (known(supplier, "supplier")?, known(buyer, "buyer")?);
@@ -258,7 +274,13 @@ impl Network {
             }
             let name = row.get(buyer).unwrap_or_default();
             if s == b {
-                return Err(field_error(links_file, line, "buyer", name, "sells to itself; leave the line out"));
+                return Err(field_error(
+                    links_file,
+                    line,
+                    "buyer",
+                    name,
+                    "sells to itself; leave the line out",
+                ));
             }
             if let Some(first) = seen.insert((s, b), line) {
                 let problem = format!("already buys from this supplier in line {first}; add the weights up");
@@ -338,7 +360,8 @@ impl EssentialityTable {
     /// cell is not 0, 1 or 2.
     pub fn read(file: &str, source: impl Read) -> Result<Self, GraphError> {
         let table = Table::new(file, source, "the sectors")?;
-        let header: Vec<Arc<str>> = table.header.iter().map(|h| h.trim_start_matches('\u{feff}').into()).collect();
+        let header: Vec<Arc<str>> =
+            table.header.iter().map(|h| h.trim_start_matches('\u{feff}').into()).collect();
         let named = header.first().is_some_and(|h| h.is_empty() || &**h == "sector");
         let sectors: Vec<Arc<str>> = header.into_iter().skip(usize::from(named)).collect();
         let place: HashMap<Arc<str>, usize> = sectors.iter().cloned().zip(0..).collect();
@@ -370,7 +393,9 @@ impl EssentialityTable {
             Ok(())
         })?;
         if count != n {
-            return Err(GraphError::Invalid(format!("{file}: {count} rows for {n} sectors; the table must be square")));
+            return Err(GraphError::Invalid(format!(
+                "{file}: {count} rows for {n} sectors; the table must be square"
+            )));
         }
         Self::new(sectors, cells)
     }
@@ -422,7 +447,10 @@ mod tests {
             assert_eq!(links(text), expected);
         }
         let twice = Network::read("f", "firm,sector\na,1\na,2\n".as_bytes(), "l", "".as_bytes());
-        assert_eq!(twice.unwrap_err().to_string(), "f, line 3, firm: \"a\" comes twice; leave one of the lines out");
+        assert_eq!(
+            twice.unwrap_err().to_string(),
+            "f, line 3, firm: \"a\" comes twice; leave one of the lines out"
+        );
         let column = Network::read("f", "firm,branch\na,1\n".as_bytes(), "l", "".as_bytes());
         assert!(column.unwrap_err().to_string().contains("no column \"sector\""));
     }
