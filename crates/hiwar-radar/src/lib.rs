@@ -17,6 +17,7 @@
 pub mod calendar;
 pub mod corroborate;
 pub mod detect;
+pub mod graph;
 pub mod import;
 pub mod items;
 pub mod month;

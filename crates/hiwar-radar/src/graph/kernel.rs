@@ -1,0 +1,496 @@
+//! The cascade by its changes. The definition is in [`crate::graph::esri`]; here losses d = 1 − hd
+//! and u = 1 − hu are kept. They only grow, so that
+//!
+//! * a slot (buyer, essential sector of suppliers), or (buyer, all other suppliers), holds the sum
+//!   of Λd σ d of its suppliers, and d(j) is the largest of the shock and the slots of j,
+//! * σ changes only in markets where something fell,
+//! * a round touches the links of those firms alone that changed in the round before.
+//!
+//! Changes that cannot matter are held back: a firm passes its loss on once what it has not passed
+//! on exceeds a threshold. Upstream, where the cascade is linear, that is `allowed / worth`, worth
+//! being the most that a unit of the firm's loss can add to the index, Σ_t w Λu^t over [`HORIZON`]
+//! rounds; Σ held · worth then bounds the error. Downstream the threshold is the same for all firms,
+//! and as no row of Λd, slot by slot, has a sum above 1, threshold · rounds bounds the error (with
+//! replaceability as long as what is held back hardly moves the market shares). A cascade whose
+//! bound exceeds the tolerance, or whose end hangs on a fall within [`GUARD`] of eps, is computed
+//! again with less and in the end with nothing held back.
+//!
+//! Firms are numbered by falling count of links, so that what is touched most lies together.
+
+use crate::graph::esri::{Cascade, Essentiality, Options, Shock, check_options};
+use crate::graph::network::{GraphError, Network};
+
+const HORIZON: u32 = 100;
+/// What a firm may hold back downstream: the tolerance divided by this.
+const HOLDS_DOWN: f64 = 16.0;
+/// How many times more may be held back than if all firms of the network held back.
+const SHARE: f64 = 8.0;
+const GUARD: f64 = 1e-5;
+/// Shares of what may be held back, from attempt to attempt.
+const PARTS: [f64; 3] = [1.0, 0.1, 0.01];
+
+#[derive(Clone, Copy)]
+struct Down {
+    slot: u32,
+    share: f64,
+}
+
+#[derive(Clone, Copy)]
+struct Up {
+    supplier: u32,
+    share: f64,
+}
+
+/// A network made ready.
+pub(crate) struct Model {
+    order: Vec<u32>,
+    place: Vec<u32>,
+    weight: Vec<f64>,
+    sales: Vec<f64>,
+    market: Vec<u32>,
+    market_total: Vec<f64>,
+    down_from: Vec<u32>,
+    down: Vec<Down>,
+    slot_buyer: Vec<u32>,
+    up_from: Vec<u32>,
+    up: Vec<Up>,
+    hold_down: f64,
+    hold_up: Vec<f64>,
+    worth_up: Vec<f64>,
+    options: Options,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Loss {
+    now: f64,
+    before: f64,
+    round: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    loss: f64,
+    buyer: u32,
+}
+
+/// Of a firm, upstream. It loses the larger of `floor`, by the shock, and `sum`, by its buyers.
+#[derive(Clone, Copy, Default)]
+struct Upstream {
+    sum: f64,
+    floor: f64,
+    sent: f64,
+}
+
+impl Upstream {
+    fn lost(&self) -> f64 {
+        self.sum.min(1.0).max(self.floor)
+    }
+}
+
+/// What one thread needs for a cascade; as it was when new, between cascades.
+pub(crate) struct Scratch {
+    down: Vec<Loss>,
+    up: Vec<Upstream>,
+    growth: Vec<f64>,
+    slots: Vec<Slot>,
+    sent_down: Vec<f64>,
+    market_lost: Vec<f64>,
+    market_round: Vec<u32>,
+    market_firms: Vec<Vec<u32>>,
+    markets: Vec<u32>,
+    dirty: Vec<u32>,
+    touched_down: Vec<u32>,
+    touched_up: Vec<u32>,
+    touched_slots: Vec<u32>,
+    changed_down: Vec<u32>,
+    changed_up: Vec<u32>,
+    sources: Vec<(u32, f64)>,
+    sources_up: Vec<(u32, f64)>,
+}
+
+/// The worths over [`HORIZON`] rounds, or fewer when they hardly grow any more.
+fn converge(weight: &[f64], step: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+    let mut worth = weight.to_vec();
+    for _ in 0..HORIZON {
+        let next = step(&worth);
+        let (grown, whole) =
+            (next.iter().zip(&worth).map(|(a, b)| a - b).sum::<f64>(), next.iter().sum::<f64>());
+        worth = next;
+        if grown < 1e-3 * whole {
+            break;
+        }
+    }
+    worth
+}
+
+fn index(i: usize) -> u32 {
+    // Network::new refuses more than u32::MAX firms or links.
+    u32::try_from(i).unwrap_or(u32::MAX)
+}
+
+impl Model {
+    pub(crate) fn new(network: &Network, options: &Options) -> Result<Self, GraphError> {
+        check_options(options)?;
+        let (firms, links) = (network.firms(), network.links());
+        let (n, sectors) = (firms.len(), network.sectors().len());
+        let table = match &options.essentiality {
+            Essentiality::Table(table) => Some(table.for_network(network)?),
+            _ => None,
+        };
+        let need = |s: u32, b: u32| {
+            let (p, q) = (firms[s as usize].sector as usize, firms[b as usize].sector as usize);
+            match (&table, &options.essentiality) {
+                (Some(table), _) => table[p * sectors + q],
+                (None, Essentiality::AllEssential) => 2,
+                (None, _) => 1,
+            }
+        };
+        let mut degree = vec![0_u32; n];
+        for l in links {
+            degree[l.supplier as usize] += 1;
+            degree[l.buyer as usize] += 1;
+        }
+        let mut order: Vec<u32> = (0..index(n)).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(degree[i as usize]));
+        let mut place = vec![0_u32; n];
+        for (at, &i) in order.iter().enumerate() {
+            place[i as usize] = index(at);
+        }
+        let (old_sales, purchases) = (network.sales(), network.purchases());
+        let total: f64 = old_sales.iter().sum();
+        let sales: Vec<f64> = order.iter().map(|&i| old_sales[i as usize]).collect();
+        let weight = sales.iter().map(|s| if total > 0.0 { s / total } else { 0.0 }).collect();
+        let market: Vec<u32> = order.iter().map(|&i| firms[i as usize].market).collect();
+        let mut market_total = vec![0.0; network.markets().len()];
+        for (s, &m) in sales.iter().zip(&market) {
+            market_total[m as usize] += s;
+        }
+
+        // By buyer, essential sector (or none), supplier: each run of the first two is a slot.
+        let mut by_buyer: Vec<(u32, u32, u32, f64)> = links
+            .iter()
+            .map(|l| {
+                let (s, b) = (l.supplier, l.buyer);
+                let group = match need(s, b) {
+                    2 => firms[s as usize].sector,
+                    1 => u32::MAX - 1,
+                    _ => u32::MAX,
+                };
+                (place[b as usize], group, place[s as usize], l.weight)
+            })
+            .collect();
+        by_buyer.sort_unstable_by_key(|&(b, group, s, _)| (b, group, s));
+        let (mut up_from, mut up) = (vec![0], Vec::with_capacity(links.len()));
+        for &(b, _, s, w) in &by_buyer {
+            while up_from.len() <= b as usize {
+                up_from.push(index(up.len()));
+            }
+            up.push(Up { supplier: s, share: w / sales[s as usize] });
+        }
+        up_from.resize(n + 1, index(up.len()));
+        let mut slot_buyer = Vec::new();
+        let mut edges: Vec<(u32, u32, f64)> = Vec::with_capacity(links.len());
+        for run in by_buyer.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let Some(&(b, group, _, _)) = run.first() else { continue };
+            let whole = match group {
+                u32::MAX => continue,
+                g if g == u32::MAX - 1 => purchases[order[b as usize] as usize],
+                _ => run.iter().map(|r| r.3).sum::<f64>(),
+            };
+            let slot = index(slot_buyer.len());
+            slot_buyer.push(b);
+            edges.extend(run.iter().map(|&(_, _, s, w)| (s, slot, w / whole)));
+        }
+        edges.sort_unstable_by_key(|&(s, slot, _)| (s, slot));
+        let (mut down_from, mut down) = (vec![0], Vec::with_capacity(edges.len()));
+        for (s, slot, share) in edges {
+            while down_from.len() <= s as usize {
+                down_from.push(index(down.len()));
+            }
+            down.push(Down { slot, share });
+        }
+        down_from.resize(n + 1, index(down.len()));
+        let mut model = Self {
+            order,
+            place,
+            weight,
+            sales,
+            market,
+            market_total,
+            down_from,
+            down,
+            slot_buyer,
+            up_from,
+            up,
+            hold_down: 0.0,
+            hold_up: vec![0.0; n],
+            worth_up: vec![0.0; n],
+            options: options.clone(),
+        };
+        model.set_holds();
+        Ok(model)
+    }
+
+    /// How much of its loss each firm may keep to itself.
+    fn set_holds(&mut self) {
+        let n = self.order.len();
+        if self.options.tolerance == 0.0 || n == 0 {
+            return;
+        }
+        let allowed = SHARE * self.options.tolerance / n as f64;
+        let step_up = |worth: &[f64]| -> Vec<f64> {
+            let of = |e: &Up| e.share * worth[e.supplier as usize];
+            (0..n).map(|j| self.weight[j] + self.up_of(j).iter().map(of).sum::<f64>()).collect()
+        };
+        let worth_up = converge(&self.weight, step_up);
+        // A fall is compared with eps: no firm holds back more than a little of that.
+        let most = GUARD * 0.1;
+        let hold = |worth: &f64| (allowed / worth.max(f64::MIN_POSITIVE)).min(most);
+        self.hold_down = (self.options.tolerance / HOLDS_DOWN).min(most);
+        self.hold_up = worth_up.iter().map(hold).collect();
+        self.worth_up = worth_up;
+    }
+
+    fn down_of(&self, i: usize) -> &[Down] {
+        &self.down[self.down_from[i] as usize..self.down_from[i + 1] as usize]
+    }
+
+    fn up_of(&self, i: usize) -> &[Up] {
+        &self.up[self.up_from[i] as usize..self.up_from[i + 1] as usize]
+    }
+
+    /// The cascade of a shock, which has been checked.
+    pub(crate) fn run(&self, scratch: &mut Scratch, shock: &[Shock]) -> Cascade {
+        if self.options.tolerance > 0.0 {
+            for part in PARTS {
+                if let Some(cascade) = self.cascade(scratch, shock, part) {
+                    return cascade;
+                }
+            }
+        }
+        self.cascade(scratch, shock, 0.0).unwrap_or_default()
+    }
+
+    /// `None` when what is held back might decide whether the cascade goes on.
+    fn cascade(&self, x: &mut Scratch, shock: &[Shock], part: f64) -> Option<Cascade> {
+        let eps = self.options.eps;
+        for &(firm, lost) in shock {
+            let i = self.place[firm as usize];
+            if lost > 0.0 {
+                x.down[i as usize] = Loss { now: lost, before: 0.0, round: 0 };
+                x.up[i as usize] = Upstream { sum: 0.0, floor: lost, sent: lost };
+                x.touched_down.push(i);
+                x.touched_up.push(i);
+                x.changed_down.push(i);
+                x.sources_up.push((i, lost));
+            }
+        }
+        let (mut rounds, mut visits, mut unsure) = (0, 0, false);
+        while rounds < self.options.max_rounds {
+            rounds += 1;
+            let fall = self.step_down(x, rounds, part, &mut visits).max(self.step_up(x, part, &mut visits));
+            if part > 0.0 && (fall - eps).abs() < part * GUARD {
+                unsure = true;
+                break;
+            }
+            if fall < eps {
+                break;
+            }
+        }
+        let result = self.sum(x, rounds, visits);
+        let unsure = unsure || part > 0.0 && self.error(x, part, rounds) > self.options.tolerance;
+        x.clear();
+        (!unsure).then_some(result)
+    }
+
+    fn step_down(&self, x: &mut Scratch, round: u32, part: f64, visits: &mut u64) -> f64 {
+        x.sources.clear();
+        let hold = part * self.hold_down;
+        if self.options.replaceability {
+            x.dirty.clear();
+            for &i in &x.changed_down {
+                let loss = x.down[i as usize];
+                let m = self.market[i as usize] as usize;
+                x.market_lost[m] += self.sales[i as usize] * (loss.now - loss.before);
+                if x.market_round[m] != round {
+                    if x.market_round[m] == 0 {
+                        x.markets.push(index(m));
+                    }
+                    x.market_round[m] = round;
+                    x.dirty.push(index(m));
+                }
+                if loss.before == 0.0 {
+                    x.market_firms[m].push(i);
+                }
+            }
+            for &m in &x.dirty {
+                let left = self.market_total[m as usize] - x.market_lost[m as usize];
+                for &i in &x.market_firms[m as usize] {
+                    let at = i as usize;
+                    let sigma = if left > 0.0 { (self.sales[at] / left).min(1.0) } else { 1.0 };
+                    let change = sigma * x.down[at].now - x.sent_down[at];
+                    if change > hold {
+                        x.sent_down[at] += change;
+                        x.sources.push((i, change));
+                    }
+                }
+            }
+        } else {
+            for &i in &x.changed_down {
+                let at = i as usize;
+                let change = x.down[at].now - x.sent_down[at];
+                if change > hold {
+                    x.sent_down[at] += change;
+                    x.sources.push((i, change));
+                }
+            }
+        }
+        x.changed_down.clear();
+        for &(i, change) in &x.sources {
+            let edges = self.down_of(i as usize);
+            *visits += edges.len() as u64;
+            for e in edges {
+                let slot = &mut x.slots[e.slot as usize];
+                if slot.loss == 0.0 {
+                    x.touched_slots.push(e.slot);
+                }
+                slot.loss += e.share * change;
+                let (lost, buyer) = (slot.loss.min(1.0), slot.buyer);
+                let loss = &mut x.down[buyer as usize];
+                if lost > loss.now {
+                    if loss.round != round {
+                        if loss.now == 0.0 {
+                            x.touched_down.push(buyer);
+                        }
+                        loss.round = round;
+                        loss.before = loss.now;
+                        x.changed_down.push(buyer);
+                    }
+                    loss.now = lost;
+                }
+            }
+        }
+        most(&x.down, &x.changed_down)
+    }
+
+    fn step_up(&self, x: &mut Scratch, part: f64, visits: &mut u64) -> f64 {
+        let growth = x.growth.as_mut_slice();
+        // As long as the firms, and one place for what is written and not counted.
+        let changed = x.changed_up.as_mut_slice();
+        let mut count = 0;
+        for &(i, change) in &x.sources_up {
+            let edges = self.up_of(i as usize);
+            *visits += edges.len() as u64;
+            for e in edges {
+                let growth = &mut growth[e.supplier as usize];
+                // Without a branch: whether a firm is met for the first time cannot be predicted.
+                changed[count] = e.supplier;
+                count += usize::from(*growth == 0.0);
+                *growth += e.share * change;
+            }
+        }
+        x.sources_up.clear();
+        let mut most = 0.0_f64;
+        for &i in &changed[..count] {
+            let at = i as usize;
+            let up = &mut x.up[at];
+            if up.sum == 0.0 && up.floor == 0.0 {
+                x.touched_up.push(i);
+            }
+            let before = up.lost();
+            up.sum += std::mem::take(&mut growth[at]);
+            let now = up.lost();
+            most = most.max(now - before);
+            let change = now - up.sent;
+            if change > part * self.hold_up[at] {
+                up.sent = now;
+                x.sources_up.push((i, change));
+            }
+        }
+        most
+    }
+
+    /// A bound of the error by what was held back, in units of the index.
+    fn error(&self, x: &Scratch, part: f64, rounds: u32) -> f64 {
+        let up = |&i: &u32| {
+            let i = i as usize;
+            (part * self.hold_up[i]).min(x.up[i].lost()) * self.worth_up[i]
+        };
+        let touched: f64 = x.touched_down.iter().map(|&i| self.weight[i as usize]).sum();
+        part * self.hold_down * f64::from(rounds) * touched + x.touched_up.iter().map(up).sum::<f64>()
+    }
+
+    fn sum(&self, x: &Scratch, rounds: u32, visits: u64) -> Cascade {
+        let mut result = Cascade { rounds, visits, ..Cascade::default() };
+        for &i in &x.touched_down {
+            let (w, d, u) = (self.weight[i as usize], x.down[i as usize].now, x.up[i as usize].lost());
+            result.down += w * d;
+            result.esri += w * d.max(u);
+        }
+        for &i in &x.touched_up {
+            let (w, d, u) = (self.weight[i as usize], x.down[i as usize].now, x.up[i as usize].lost());
+            result.up += w * u;
+            if d == 0.0 {
+                result.esri += w * u;
+            }
+        }
+        result
+    }
+}
+
+fn most(losses: &[Loss], changed: &[u32]) -> f64 {
+    changed.iter().map(|&i| losses[i as usize]).map(|l| l.now - l.before).fold(0.0, f64::max)
+}
+
+impl Scratch {
+    pub(crate) fn new(model: &Model) -> Self {
+        let (n, markets) = (model.order.len(), model.market_total.len());
+        Self {
+            down: vec![Loss::default(); n],
+            up: vec![Upstream::default(); n],
+            growth: vec![0.0; n],
+            slots: model.slot_buyer.iter().map(|&buyer| Slot { loss: 0.0, buyer }).collect(),
+            sent_down: vec![0.0; n],
+            market_lost: vec![0.0; markets],
+            market_round: vec![0; markets],
+            market_firms: vec![Vec::new(); markets],
+            markets: Vec::new(),
+            dirty: Vec::new(),
+            touched_down: Vec::new(),
+            touched_up: Vec::new(),
+            touched_slots: Vec::new(),
+            changed_down: Vec::new(),
+            changed_up: vec![0; n + 1],
+            sources: Vec::new(),
+            sources_up: Vec::new(),
+        }
+    }
+
+    fn clear(&mut self) {
+        for &i in &self.touched_down {
+            self.down[i as usize] = Loss::default();
+            self.sent_down[i as usize] = 0.0;
+        }
+        for &i in &self.touched_up {
+            self.up[i as usize] = Upstream::default();
+        }
+        for &i in &self.touched_slots {
+            self.slots[i as usize].loss = 0.0;
+        }
+        for &m in &self.markets {
+            self.market_lost[m as usize] = 0.0;
+            self.market_round[m as usize] = 0;
+            self.market_firms[m as usize].clear();
+        }
+        for list in [
+            &mut self.touched_down,
+            &mut self.touched_up,
+            &mut self.touched_slots,
+            &mut self.markets,
+            &mut self.changed_down,
+        ] {
+            list.clear();
+        }
+        self.sources_up.clear();
+    }
+}
