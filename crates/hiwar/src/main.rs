@@ -7,6 +7,7 @@
 mod bench;
 mod commands;
 mod demo;
+mod radar;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,9 @@ enum Command {
     /// Dialogues on a running node
     #[command(subcommand)]
     Dialogue(commands::dialogue::DialogueCommand),
+    /// Early warning over trade tables and firm networks; works without a node
+    #[command(subcommand)]
+    Radar(radar::RadarCommand),
     /// Files that prove what was said
     #[command(subcommand)]
     Dossier(commands::dossier::DossierCommand),
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
         Command::Invitation(c) => c.run(),
         Command::Peer(c) => c.run(),
         Command::Dialogue(c) => c.run(),
+        Command::Radar(c) => c.run(),
         Command::Dossier(c) => c.run(),
         Command::Verify(c) => c.run(),
         Command::Log(c) => c.run(),

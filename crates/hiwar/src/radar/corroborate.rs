@@ -122,7 +122,11 @@ impl SightArgs {
         let as_of = self.as_of.map_or_else(super::today, Ok)?;
         let all = series(&self.store.open()?, as_of, &self.series.filter())?;
         let own: Vec<Series> = all.into_iter().filter(|s| *s.key.reporter == *self.economy).collect();
-        anyhow::ensure!(!own.is_empty(), "the store has no series reported by {} as of {as_of}", self.economy);
+        anyhow::ensure!(
+            !own.is_empty(),
+            "the store has no series reported by {} as of {as_of}",
+            self.economy
+        );
         let mut alarms = Vec::new();
         let mut sight = Sight::default();
         for month in &self.month {
@@ -140,11 +144,13 @@ impl SightArgs {
 
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    hiwar_node::json::parse(&bytes).with_context(|| format!("{} is not what is expected here", path.display()))
+    hiwar_node::json::parse(&bytes)
+        .with_context(|| format!("{} is not what is expected here", path.display()))
 }
 
 fn write(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
-    std::fs::write(path, serde_json::to_string_pretty(value)? + "\n").with_context(|| path.display().to_string())
+    std::fs::write(path, serde_json::to_string_pretty(value)? + "\n")
+        .with_context(|| path.display().to_string())
 }
 
 fn side(kept: &Kept) -> anyhow::Result<Side> {

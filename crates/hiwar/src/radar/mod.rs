@@ -2,6 +2,7 @@
 
 mod bench;
 mod corroborate;
+mod network;
 mod replay;
 mod scan;
 mod screening;
@@ -29,6 +30,10 @@ pub(crate) enum RadarCommand {
     Scan(scan::Scan),
     /// What a rule would have said, month by month, and how often it would have been wrong
     Replay(replay::Replay),
+    /// What each firm's failure would stop, and what a second source would change
+    Stress(network::Stress),
+    /// Days to stop against days to recover, and single points of failure
+    Survive(network::Survive),
     /// Compare alarms with a peer without telling volumes
     #[command(subcommand)]
     Corroborate(corroborate::Corroborate),
@@ -42,6 +47,8 @@ impl RadarCommand {
             Self::Import(command) => command.run(),
             Self::Scan(command) => command.run(),
             Self::Replay(command) => command.run(),
+            Self::Stress(command) => command.run(),
+            Self::Survive(command) => command.run(),
             Self::Corroborate(command) => command.run(),
             Self::Bench(command) => command.run(),
         }
@@ -143,7 +150,9 @@ impl OutputArgs {
         let Some(path) = &self.output else { return print(text.trim_end_matches('\n')) };
         let part = path.with_extension("part");
         let mut file = std::fs::File::create(&part).with_context(|| part.display().to_string())?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| part.display().to_string())?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .with_context(|| part.display().to_string())?;
         std::fs::rename(&part, path).with_context(|| path.display().to_string())?;
         eprintln!("Wrote {}", path.display());
         Ok(())
@@ -164,9 +173,14 @@ fn rule(name: &str) -> anyhow::Result<Rule> {
     }
     let names: Vec<String> = Rule::shipped().into_iter().map(|r| r.id).collect();
     let path = Path::new(name);
-    anyhow::ensure!(path.is_file(), "there is no rule {name}; the shipped ones are {}; or name a file", names.join(", "));
+    anyhow::ensure!(
+        path.is_file(),
+        "there is no rule {name}; the shipped ones are {}; or name a file",
+        names.join(", ")
+    );
     let text = std::fs::read_to_string(path).with_context(|| name.to_owned())?;
-    serde_json::from_str(&text).with_context(|| format!("{name} is no rule; take one of the shipped ones as an example"))
+    serde_json::from_str(&text)
+        .with_context(|| format!("{name} is no rule; take one of the shipped ones as an example"))
 }
 
 /// All series as known on a day.
@@ -192,7 +206,11 @@ fn newest_month(series: &[Series]) -> Option<Month> {
 
 /// A cell of a CSV file.
 fn cell(text: &str) -> String {
-    if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains([',', '"', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The day it is here.
@@ -205,7 +223,8 @@ fn today() -> anyhow::Result<Date> {
 /// A progress bar on standard error, when that is a terminal.
 fn progress(count: u64, unit: &'static str) -> indicatif::ProgressBar {
     let bar = indicatif::ProgressBar::new(count);
-    if let Ok(style) = indicatif::ProgressStyle::with_template(&format!("{{bar:40}} {{pos}}/{{len}} {unit}")) {
+    if let Ok(style) = indicatif::ProgressStyle::with_template(&format!("{{bar:40}} {{pos}}/{{len}} {unit}"))
+    {
         bar.set_style(style);
     }
     bar

@@ -43,7 +43,8 @@ impl Replay {
         let events: Vec<Event> = match &self.events {
             Some(path) => {
                 let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-                serde_json::from_str(&text).with_context(|| format!("{} is no list of events", path.display()))?
+                serde_json::from_str(&text)
+                    .with_context(|| format!("{} is no list of events", path.display()))?
             }
             None => Vec::new(),
         };
@@ -85,7 +86,9 @@ fn table(done: &replay::Replay) -> String {
     for d in &done.detections {
         let how = match (d.month, d.days_from_announcement, d.days_from_stop) {
             (Some(month), Some(announced), Some(stop)) => {
-                format!("alarm for {month}, raised {announced} days after the announcement, {stop} after the stop")
+                format!(
+                    "alarm for {month}, raised {announced} days after the announcement, {stop} after the stop"
+                )
             }
             _ => "no alarm".to_owned(),
         };

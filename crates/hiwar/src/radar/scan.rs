@@ -64,7 +64,10 @@ fn table(found: &scan::Scan) -> String {
         text.push_str(&format!("  not judged, {reason:?}: {count}\n"));
     }
     for alarm in &found.alarms {
-        text.push_str(&format!("\n{} {:?} {:?}\n  {alarm}\n", alarm.series.item, alarm.direction, alarm.strength));
+        text.push_str(&format!(
+            "\n{} {:?} {:?}\n  {alarm}\n",
+            alarm.series.item, alarm.direction, alarm.strength
+        ));
         text.push_str(&format!(
             "  CUSUM ↑ {:.1} ↓ {:.1} spreads; a new regime with {:.0} %",
             alarm.cusum_up,

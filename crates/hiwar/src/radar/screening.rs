@@ -69,9 +69,8 @@ pub(crate) fn run(threads: usize) -> anyhow::Result<Screening> {
         out.extend((0..MONTHS).map(|month| amount(series, month)));
     });
     let rebuild_s = start.elapsed().as_secs_f64();
-    let last: Vec<f64> = (0..count)
-        .map(|s| amount(s, MONTHS) * if has_event(s) { 0.002 } else { 1.0 })
-        .collect();
+    let last: Vec<f64> =
+        (0..count).map(|s| amount(s, MONTHS) * if has_event(s) { 0.002 } else { 1.0 }).collect();
     let start = Instant::now();
     let found = fleet.month(&last, threads);
     let new_month_s = start.elapsed().as_secs_f64();
@@ -98,10 +97,23 @@ pub(crate) fn peak_memory_mib() -> f64 {
 
 impl std::fmt::Display for Screening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "B3 screening      {} series of {} months, {} threads", self.series, self.months, self.threads)?;
-        writeln!(f, "  full rebuild    {:.1} s, {:.2} M points/s", self.rebuild_s, self.points_per_second / 1e6)?;
+        writeln!(
+            f,
+            "B3 screening      {} series of {} months, {} threads",
+            self.series, self.months, self.threads
+        )?;
+        writeln!(
+            f,
+            "  full rebuild    {:.1} s, {:.2} M points/s",
+            self.rebuild_s,
+            self.points_per_second / 1e6
+        )?;
         writeln!(f, "  a new month     {:.2} s", self.new_month_s)?;
-        writeln!(f, "  events found    {} of {} put in, among {} alarms", self.events_found, self.events_put_in, self.alarms)?;
+        writeln!(
+            f,
+            "  events found    {} of {} put in, among {} alarms",
+            self.events_found, self.events_put_in, self.alarms
+        )?;
         writeln!(f, "  peak memory     {:.0} MiB", self.peak_memory_mib)
     }
 }
