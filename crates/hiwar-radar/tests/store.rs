@@ -320,7 +320,7 @@ fn a_killed_import_leaves_all_or_nothing() {
     desk.import(&kcs(&[("Japan", "2019-06", 5)]), "2019-12-01");
     fs::write(desk.dir.path().join("large.csv"), large()).unwrap();
     let mut unchanged = 0;
-    for wait_ms in (0..).step_by(15) {
+    for wait_ms in std::iter::successors(Some(0), |wait| Some(wait + wait / 4 + 5)) {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "a_killed_import_leaves_all_or_nothing"])
             .env(CHILD, desk.dir.path())

@@ -10,7 +10,8 @@
 //! only confirms what was held is not kept, and is missed should another be put before it later.
 //!
 //! Memory does not grow with files or store: an import holds a quarter of a million records and
-//! what it notes of coverage (periods of the import; times items, for tables that may be a selection), a reader one block of each segment.
+//! what it notes of coverage (the periods of the import, times its items for tables that may be a
+//! selection of items), a reader one block of each segment.
 
 mod codec;
 mod compact;
