@@ -1,5 +1,7 @@
 //! When sources release what, for files that do not say when they were released.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::month::{Date, Month};
@@ -29,6 +31,15 @@ impl Period {
         match self {
             Self::Month(month) => month.last_day(),
             Self::Year(year) => Month::new(year, 12).map_or(Date::MAX, Month::last_day),
+        }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Month(month) => month.fmt(f),
+            Self::Year(year) => year.fmt(f),
         }
     }
 }

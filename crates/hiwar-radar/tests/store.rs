@@ -87,6 +87,12 @@ fn korea_in_2019_as_it_was_known_each_month() {
     assert_eq!((report.first, report.last), (Some(month("2000-01")), Some(month("2021-12"))));
     assert_eq!(report.segment.as_deref(), Some("00000001-00000001.seg"));
 
+    let text = report.to_string();
+    let expected = "kcs-csv, ASCII, delimiter ',', reporters KR, 2000-01 to 2021-12, 35054 rows\n\
+                    35054 rows, 266 series (266 new), months 2000-01 to 2021-12\n\
+                    70108 new numbers, 0 revisions, 0 unchanged, 0 repeated";
+    assert!(text.ends_with(expected), "{text}");
+
     let again = desk.store.import(&[path], &Options::received(date("2022-03-01"))).unwrap();
     assert_eq!((again.unchanged, again.new + again.revisions, again.segment), (70_108, 0, None));
 
@@ -264,6 +270,79 @@ fn a_month_that_is_not_over_is_no_month() {
     let desk = Desk::new();
     let report = desk.import(&kcs(&[("Japan", "2019-07", 5), ("Japan", "2019-08", 1)]), "2019-08-20");
     assert_eq!((report.new, report.skipped.values().sum::<u64>()), (2, 2));
+}
+
+#[test]
+fn japan_customs_zeros_count_up_to_the_month_that_was_out() {
+    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut table =
+        "Exp or Imp,Year,HS,Country,Unit1,Unit2,Quantity1-Year,Quantity2-Year,Value-Year".to_owned();
+    names.iter().for_each(|name| table += &format!(",Quantity1-{name},Quantity2-{name},Value-{name}"));
+    let mut row = |country: u16, item: &str, months: [u8; 12]| {
+        table += &format!("\n2,2019,'{item},{country},,KG,0,0,0");
+        months.iter().for_each(|m| table += &format!(",0,{m},{m}"));
+    };
+    row(103, "281111000", [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]);
+    row(105, "281111000", [0, 0, 0, 0, 0, 2, 2, 2, 0, 0, 0, 0]);
+    let desk = Desk::new();
+    // August has trade already, but was not out in full by the 20th of September.
+    let report = desk.import(&table, "2019-09-20");
+    assert_eq!(report.skipped.values().sum::<u64>(), 9);
+    let all = desk.series("2019-12-31");
+    let of = |partner: &str| values(all.iter().find(|s| s.key.partner.as_ref() == partner).unwrap());
+    assert_eq!(of("KR"), "1000 1000 1000 1000 1000 1000 1000 0", "China shows that August is there");
+    assert_eq!(of("CN"), "0 0 0 0 0 2000 2000 2000");
+    desk.import(&table, "2019-12-31");
+    assert_eq!(desk.series("2019-12-31"), all, "September is not there, however late the file is looked at");
+    assert_eq!(desk.series("2019-09-27").len(), 2);
+    assert!(desk.series("2019-02-27").is_empty());
+}
+
+/// A table of many records, the same numbers for every month.
+fn large() -> String {
+    let mut table = "period,reporter,partner,item,flow,value,unit,released\n".to_owned();
+    for n in 0..40_000 {
+        table += &format!("2019-07,KR,JP,i{n},import,{n},USD,2019-08-15\n");
+    }
+    table
+}
+
+#[test]
+fn a_killed_import_leaves_all_or_nothing() {
+    const CHILD: &str = "HIWAR_RADAR_TEST_IMPORT";
+    if let Some(dir) = std::env::var_os(CHILD) {
+        let dir = PathBuf::from(dir);
+        let store = Store::open(&dir.join("store")).unwrap();
+        store.import(&[dir.join("large.csv")], &Options::received(date("2019-12-01"))).unwrap();
+        return;
+    }
+    let desk = Desk::new();
+    desk.import(&kcs(&[("Japan", "2019-06", 5)]), "2019-12-01");
+    fs::write(desk.dir.path().join("large.csv"), large()).unwrap();
+    let mut unchanged = 0;
+    for wait_ms in std::iter::successors(Some(0), |wait| Some(wait + wait / 4 + 5)) {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_killed_import_leaves_all_or_nothing"])
+            .env(CHILD, desk.dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(wait_ms));
+        let ended = child.try_wait().unwrap().is_some();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        match desk.series("2019-12-01").len() {
+            2 => unchanged += 1,
+            40_002 => break,
+            other => panic!("{other} series"),
+        }
+        assert!(!ended, "an import that ended is there");
+    }
+    assert!(unchanged > 0);
+    desk.import(&kcs(&[("Japan", "2019-07", 5)]), "2019-12-01");
+    let left: Vec<_> =
+        fs::read_dir(desk.dir.path().join("store")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 4, "three segments and the lock: {left:?}");
 }
 
 #[test]

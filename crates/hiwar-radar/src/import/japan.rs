@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::error::{Problem, cut};
 use super::read::{Format, Out, RowError};
-use super::table::{Column, Header, digits};
+use super::table::{Column, Header, digits, iso_month};
 use super::{Missing, Record};
 use crate::calendar::Period;
 use crate::items::{Scheme, economy};
@@ -127,7 +127,7 @@ impl Format for Estat {
         let period = match (&self.month, &self.year) {
             (Some(column), _) => {
                 let text = column.need(row)?;
-                let month = text.parse().map_err(|_| column.fail(Problem::NotAPeriod(cut(text))))?;
+                let month = iso_month(text).ok_or_else(|| column.fail(Problem::NotAPeriod(cut(text))))?;
                 Period::Month(month)
             }
             (None, Some(column)) => Period::Year(column.year(row)?),

@@ -29,6 +29,7 @@ mod table;
 mod world;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -137,6 +138,25 @@ pub struct FileReport {
     /// For tables with a place for every month: the last month with trade, by year and flow.
     #[serde(skip)]
     pub(crate) edges: BTreeMap<(u16, crate::series::Flow), crate::month::Month>,
+}
+
+/// One line for people.
+impl fmt::Display for FileReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = &self.recognised;
+        write!(f, "{}: {}, {}", self.file, known.format, known.encoding)?;
+        if known.compression != "none" {
+            write!(f, ", {}", known.compression)?;
+        }
+        if let Some(delimiter) = known.delimiter {
+            write!(f, ", delimiter {delimiter:?}")?;
+        }
+        write!(f, ", reporters {}", known.reporters.join(" "))?;
+        if let (Some(first), Some(last)) = (known.first, known.last) {
+            write!(f, ", {first} to {last}")?;
+        }
+        write!(f, ", {} rows", self.rows)
+    }
 }
 
 impl FileReport {

@@ -4,7 +4,7 @@ use csv::StringRecord;
 
 use super::error::{Problem, cut};
 use super::read::{Format, Out, RowError};
-use super::table::{Column, Header, date, digits, year};
+use super::table::{Column, Header, date, digits, iso_month, year};
 use super::{Missing, Record};
 use crate::calendar::Period;
 use crate::items::{Scheme, economy};
@@ -55,7 +55,7 @@ impl Format for Plain {
 
     fn row(&mut self, row: &StringRecord, out: &mut Out<'_>) -> Result<(), RowError> {
         let text = self.period.need(row)?;
-        let period = text.parse().map(Period::Month).ok().or_else(|| year(text).map(Period::Year));
+        let period = iso_month(text).map(Period::Month).or_else(|| year(text).map(Period::Year));
         let period = period.ok_or_else(|| self.period.fail(Problem::NotAPeriod(cut(text))))?;
         let code = self.item.need(row)?;
         // Own codes have letters; codes of digits have the lengths that nomenclatures have.

@@ -13,7 +13,7 @@ use encoding_rs::Encoding;
 
 use super::bytes::{Compression, Decoded, Fault, Limited, decompress};
 use super::error::{FieldError, ImportError, Problem};
-use super::sniff::{Found, sniff};
+use super::sniff::{Found, container, sniff};
 use super::table::Header;
 use super::{FileReport, ReadOptions, Record, WrongRows, kcs};
 use crate::calendar::Period;
@@ -86,6 +86,12 @@ pub fn read(
         line: 1,
     };
     let (compression, plain) = decompress(input).map_err(|e| out.io(e))?;
+    let mut plain = BufReader::with_capacity(1 << 16, plain);
+    // A container is no text: it is named before anything is decoded.
+    let start = plain.fill_buf().map_err(|e| out.io(e))?;
+    if let Some(saw) = container(start) {
+        return Err(ImportError::Unrecognised { file: name.to_owned(), saw: saw.to_owned() });
+    }
     let decoded = Decoded::new(plain);
     let encoding = decoded.encoding();
     let (mut limited, since) = Limited::new(decoded);

@@ -47,6 +47,14 @@ pub(crate) fn sniff(head: &str) -> Result<Found, String> {
     Err(saw(&header, char::from(delimiter)))
 }
 
+/// What to do with a file that holds a table, and is none.
+pub(crate) fn container(start: &[u8]) -> Option<&'static str> {
+    if start.starts_with(b"PK\x03\x04") {
+        return Some("It is a ZIP archive or a spreadsheet; unpack it, or save the sheet as CSV.");
+    }
+    start.starts_with(b"PAR1").then_some("It is Parquet, which is not read; write it out as CSV.")
+}
+
 fn header(line: &str, delimiter: u8) -> Header {
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(line.as_bytes());

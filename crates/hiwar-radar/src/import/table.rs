@@ -121,6 +121,11 @@ pub(crate) fn month(year_text: &str, month_text: &str) -> Option<Month> {
     Month::new(year(year_text)?, plain.then(|| month_text.parse().ok()).flatten()?)
 }
 
+/// A month written `2019-07`.
+pub(crate) fn iso_month(text: &str) -> Option<Month> {
+    text.parse().ok().filter(|m: &Month| (1900..=2200).contains(&m.year()))
+}
+
 /// A month written `201907`.
 pub(crate) fn compact_month(text: &str) -> Option<Month> {
     let (year_text, month_text) = text.split_at_checked(4)?;

@@ -43,7 +43,9 @@ impl Coverage {
         }
         let all = (missing == Missing::ZeroWithinFile).then_some(released);
         let k = &key.key;
-        for item in ["".into(), Arc::clone(&k.item)] {
+        // A table of all items needs no note for each.
+        let item = (missing == Missing::ZeroWithinItem).then(|| Arc::clone(&k.item));
+        for item in [Some("".into()), item].into_iter().flatten() {
             let of = (Arc::clone(&k.source), Arc::clone(&k.reporter), item, key.annual);
             let entry = self.of.entry(of).or_default().entry(period).or_insert(Entry { released, all });
             entry.released = entry.released.min(released);

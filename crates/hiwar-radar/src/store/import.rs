@@ -1,6 +1,7 @@
 //! An import: files in, one segment out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -69,6 +70,26 @@ pub struct ImportReport {
     pub segment: Option<String>,
 }
 
+/// Some lines for people.
+impl fmt::Display for ImportReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.files.iter().try_for_each(|file| writeln!(f, "{file}"))?;
+        write!(f, "{} rows, {} series ({} new)", self.rows, self.series, self.new_series)?;
+        if let (Some(first), Some(last)) = (self.first, self.last) {
+            write!(f, ", months {first} to {last}")?;
+        }
+        let (new, revisions, unchanged) = (self.new, self.revisions, self.unchanged);
+        write!(
+            f,
+            "\n{new} new numbers, {revisions} revisions, {unchanged} unchanged, {} repeated",
+            self.repeated
+        )?;
+        self.skipped.iter().try_for_each(|(why, n)| write!(f, "\nleft out {n}: {why}"))?;
+        let examples = self.files.iter().flat_map(|file| &file.examples);
+        examples.take(20).try_for_each(|example| write!(f, "\n  {example}"))
+    }
+}
+
 const UNFINISHED: &str = "period not over when the file was received";
 const CONFLICT: &str = "other numbers than in an earlier row for the same period and release";
 /// Working directories of imports; what a killed one left is removed by the next.
@@ -132,7 +153,7 @@ fn pending(record: Record, file: u32, options: &Options) -> Option<(StoredKey, P
     // placeholder is none: both are there before, with numbers that mean something else.
     let early = usual.is_some_and(|usual| known_by < usual);
     let annual = matches!(record.period, Period::Year(_));
-    if early && (record.placeholder || annual) {
+    if early && (record.placeholder || (annual && stated.is_none())) {
         return None;
     }
     let released = stated.or(usual).unwrap_or(options.received).min(known_by);

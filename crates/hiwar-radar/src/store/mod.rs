@@ -1,6 +1,6 @@
 //! The store: every number with the day it was released, and series as they were known on any day.
 //!
-//! A store is a directory of segments ([`segment`] has their format). An import reads its files,
+//! A store is a directory of segments (`store/segment.rs` has their format). An import reads its files,
 //! sorts the records on disk, compares them with what is held and writes one segment beside its
 //! final name, which it gets when it is whole and on disk: an import happens altogether or not at
 //! all, whenever the process dies. Nothing is ever overwritten. Other numbers for a period that is
@@ -10,7 +10,8 @@
 //! only confirms what was held is not kept, and is missed should another be put before it later.
 //!
 //! Memory does not grow with files or store: an import holds a quarter of a million records and
-//! what [`coverage`] notes (items times periods of the import), a reader one block of each segment.
+//! what it notes of coverage (the periods of the import, times its items for tables that may be a
+//! selection of items), a reader one block of each segment.
 
 mod codec;
 mod compact;

@@ -1,6 +1,5 @@
 //! Sorting more records than memory should hold: sorted runs on disk, merged as they are read.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +9,8 @@ use super::{StoreError, StoredKey};
 use crate::import::Missing;
 use crate::series::{Flow, Observation, SeriesKey, Unit};
 
-/// Records held before they are written out as a run; about 40 MiB.
+/// Records held before they are written out as a run; about 100 MiB at most, while
+/// they are sorted into series.
 const HELD: usize = 1 << 18;
 /// Runs merged at once; more are merged in steps, so that open files stay few.
 const MERGED: usize = 64;
@@ -43,8 +43,7 @@ pub(super) type Batch = (StoredKey, Vec<Pending>);
 /// Collects records and gives them back in order.
 pub(super) struct Sorter {
     dir: PathBuf,
-    held: BTreeMap<StoredKey, Vec<Pending>>,
-    count: usize,
+    held: Vec<(StoredKey, Pending)>,
     runs: Vec<PathBuf>,
     written: usize,
     /// Repeated rows with the same numbers that were dropped.
@@ -53,30 +52,29 @@ pub(super) struct Sorter {
 
 impl Sorter {
     pub(super) fn new(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            held: BTreeMap::new(),
-            count: 0,
-            runs: Vec::new(),
-            written: 0,
-            repeated: 0,
-        }
+        Self { dir: dir.to_owned(), held: Vec::new(), runs: Vec::new(), written: 0, repeated: 0 }
     }
 
     pub(super) fn put(&mut self, key: StoredKey, pending: Pending) -> std::io::Result<()> {
-        self.held.entry(key).or_default().push(pending);
-        self.count += 1;
-        if self.count >= HELD { self.spill() } else { Ok(()) }
+        self.held.push((key, pending));
+        if self.held.len() >= HELD { self.spill() } else { Ok(()) }
     }
 
-    fn take(&mut self) -> impl Iterator<Item = Batch> + use<> {
-        self.count = 0;
+    /// What is held, series by series.
+    fn take(&mut self) -> Vec<Batch> {
         let mut held = std::mem::take(&mut self.held);
-        for rows in held.values_mut() {
-            rows.sort_by_key(Pending::order);
+        held.sort_unstable_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.order().cmp(&y.order())));
+        let mut batches: Vec<Batch> = Vec::new();
+        for (key, pending) in held {
+            match batches.last_mut() {
+                Some((last, rows)) if *last == key => rows.push(pending),
+                _ => batches.push((key, Vec::from([pending]))),
+            }
+        }
+        for (_, rows) in &mut batches {
             self.repeated += collapse(rows);
         }
-        held.into_iter()
+        batches
     }
 
     fn new_run(&mut self) -> std::io::Result<(PathBuf, BufWriter<File>)> {
@@ -115,7 +113,7 @@ impl Sorter {
             }
             self.runs.push(path);
         }
-        let held: Vec<Batch> = self.take().collect();
+        let held = self.take();
         Ok((Merge::open(&self.runs, held)?, self.repeated))
     }
 }
