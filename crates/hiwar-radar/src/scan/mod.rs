@@ -18,7 +18,7 @@ use crate::detect::evt::Tail;
 use crate::detect::robust::{self, Score};
 use crate::detect::{fdr, holiday};
 use crate::month::{Date, Month};
-use crate::series::{Observation, Series, SeriesKey};
+use crate::series::{Observation, Series, SeriesKey, Unit};
 
 /// What is judged of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -260,7 +260,7 @@ fn judge<'a>(
     let amounts = if rule.holiday { holiday::without(series.first, &amounts, rule.offset) } else { amounts };
     let mut scores = robust::scores(rule.robust(), &amounts);
     let score = scores.pop().flatten().ok_or(Unjudged::ShortHistory)?;
-    if score.middle < rule.floor_per_month {
+    if usual_value(series, month, rule.months).is_some_and(|usual| usual < rule.floor_per_month) {
         return Err(Unjudged::Immaterial);
     }
     let history: Vec<f64> = scores.into_iter().flatten().map(|s| s.z).collect();
@@ -271,6 +271,19 @@ fn judge<'a>(
         new_regime = prepared.push(&mut runs, *z);
     }
     Ok(Judged { series, measure, amount, score, history, sums, new_regime })
+}
+
+/// The median value of the months before, in US dollars or about as much.
+fn usual_value(series: &Series, month: Month, months: usize) -> Option<f64> {
+    let mut values: Vec<f64> =
+        (1..).take(months).filter_map(|n: i32| series.at(month.plus(-n))?.value).collect();
+    values.sort_by(f64::total_cmp);
+    let per_dollar = match series.unit {
+        Unit::Usd | Unit::Eur => 1.0,
+        // Good enough to tell what matters.
+        Unit::Jpy => 100.0,
+    };
+    Some(robust::median(&values)? / per_dollar)
 }
 
 /// How rare each score is among all earlier scores of its class of product, both ways.

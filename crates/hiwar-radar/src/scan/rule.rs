@@ -38,7 +38,8 @@ pub struct Rule {
     pub surge: Cut,
     /// Whether the Lunar New Year is taken out first.
     pub holiday: bool,
-    /// Series whose middle is smaller, in the unit of value per month, are not material.
+    /// Series whose median value of a month is smaller, in US dollars or about as much, are not
+    /// material. Every monitor in use has such a floor.
     pub floor_per_month: f64,
     /// Largest expected share of false alarms in a month, when many tests are corrected for.
     pub false_discovery_rate: Option<f64>,
