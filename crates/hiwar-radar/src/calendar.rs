@@ -16,15 +16,6 @@ pub enum Period {
     Year(u16),
 }
 
-impl std::fmt::Display for Period {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Month(month) => month.fmt(f),
-            Self::Year(year) => write!(f, "{year:04}"),
-        }
-    }
-}
-
 impl Period {
     /// The last day.
     pub fn last_day(self) -> Date {

@@ -334,15 +334,19 @@ impl fmt::Display for Alarm {
             Direction::Drop => "below",
             Direction::Surge => "above",
         };
+        let usual = if self.middle < 1.0 {
+            "where there is usually none,".to_owned()
+        } else {
+            format!("{:.0} % of the usual {:.0}", self.ratio * 100.0, self.middle)
+        };
         write!(
             f,
-            "{}: {what} of {} is {:.0} {unit}, {:.0} % of the usual {:.0} and {:.1} spreads {way} it \
+            "{}: {what} of {} is {:.0} {unit}, {} and {:.1} spreads {way} it \
              (rule {}, as of {}); at {:.0} it would be silent",
             self.series,
             self.month,
             self.amount,
-            self.ratio * 100.0,
-            self.middle,
+            usual,
             self.z.abs(),
             self.rule,
             self.as_of,
