@@ -16,3 +16,4 @@
 
 pub mod month;
 pub mod series;
+pub mod structure;
