@@ -96,6 +96,20 @@ impl Sums {
     }
 }
 
+/// A row that is read and not yet added. A cell is seldom in a near cache; adding many rows in one
+/// tight loop lets the processor wait for several of them at once.
+#[derive(Clone, Copy, Default)]
+struct Pending {
+    importer: u32,
+    exporter: u32,
+    product: u32,
+    value: f64,
+    tonnes: f64,
+}
+
+/// Rows held back at most; they fit the nearest cache.
+const PENDING: usize = 512;
+
 /// What one thread has summed, and where it is on its line.
 pub(super) struct Worker {
     countries: Places,
@@ -105,6 +119,8 @@ pub(super) struct Worker {
     slot: usize,
     importer: usize,
     exporter: usize,
+    /// Rows of the year at `slot`.
+    pending: Vec<Pending>,
 }
 
 /// Why a line was not taken: bytes from the start of what was given, and the reason.
@@ -128,6 +144,7 @@ impl Worker {
             slot: 0,
             importer: 0,
             exporter: 0,
+            pending: Vec::with_capacity(PENDING),
         }
     }
 
@@ -155,7 +172,10 @@ impl Worker {
             let (line, after) = match memchr::memchr(b'\n', rest) {
                 Some(end) => (rest.get(..end).unwrap_or_default(), end + 1),
                 None if last && !rest.is_empty() => (rest, rest.len()),
-                None => return Ok(offset),
+                None => {
+                    self.flush();
+                    return Ok(offset);
+                }
             };
             self.slow(line).map_err(|why| Refused { offset, why })?;
             rest = rest.get(after..).unwrap_or_default();
@@ -172,8 +192,29 @@ impl Worker {
         let (product, at) = line::whole(window, at, 6)?;
         let (value, tonnes, end) = line::amounts(window, at)?;
         let product = self.products.of(product as usize)?;
-        self.years.get_mut(self.slot)?.add(self.importer, self.exporter, product, value, tonnes);
+        self.take(product, value, tonnes);
         Some(end)
+    }
+
+    #[inline(always)]
+    fn take(&mut self, product: usize, value: f64, tonnes: f64) {
+        if self.pending.len() >= PENDING {
+            self.flush();
+        }
+        // Places are below 2^21.
+        let (importer, exporter, product) = (self.importer as u32, self.exporter as u32, product as u32);
+        self.pending.push(Pending { importer, exporter, product, value, tonnes });
+    }
+
+    #[inline(never)]
+    fn flush(&mut self) {
+        if let Some(sums) = self.years.get_mut(self.slot) {
+            for row in &self.pending {
+                let (importer, exporter) = (row.importer as usize, row.exporter as usize);
+                sums.add(importer, exporter, row.product as usize, row.value, row.tonnes);
+            }
+        }
+        self.pending.clear();
     }
 
     /// Reads year, exporter and importer of a line that starts otherwise than the last.
@@ -193,6 +234,7 @@ impl Worker {
         self.exporter = self.countries.of(exporter).ok_or_else(many)? * PRODUCTS;
         self.importer = self.countries.of(importer).ok_or_else(many)? * PRODUCTS;
         if self.years.get(self.slot).is_none_or(|sums| sums.year != year) {
+            self.flush();
             self.slot = match self.years.iter().position(|sums| sums.year == year) {
                 Some(slot) => slot,
                 None if self.years.len() >= YEARS => {
@@ -215,9 +257,7 @@ impl Worker {
         self.turn(row.year, usize::from(row.exporter), usize::from(row.importer))?;
         let many = Why::Many { what: "products", most: PRODUCTS };
         let product = self.products.of(row.product as usize).ok_or(many)?;
-        if let Some(sums) = self.years.get_mut(self.slot) {
-            sums.add(self.importer, self.exporter, product, row.value, row.tonnes);
-        }
+        self.take(product, row.value, row.tonnes);
         Ok(())
     }
 }
