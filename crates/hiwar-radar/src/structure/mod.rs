@@ -194,11 +194,11 @@ pub struct Cdi {
     pub dependent: Verdict,
 }
 
-/// Core dependency indicators (European Commission, SWD(2021)352): CDI1 = HHI of extra-EU imports
-/// > 0.4, CDI2 = extra-EU imports / all imports > 0.5, CDI3 = extra-EU imports / exports > 1 where
-/// exports stand in for domestic capacity. `extra` are imports from outside of the bloc by partner,
-/// `intra` the sum of imports from inside (`None`: which partners are inside is not known), `exports`
-/// all exports (`None`: not known); all in one unit of value.
+/// Core dependency indicators (European Commission, SWD(2021)352): CDI1, the HHI of extra-EU
+/// imports, above 0.4; CDI2, extra-EU imports over all imports, above 0.5; CDI3, extra-EU imports
+/// over exports, above 1, where exports stand in for domestic capacity. `extra` are imports from
+/// outside of the bloc by partner, `intra` the sum of imports from inside (`None`: which partners are
+/// inside is not known), `exports` all exports (`None`: not known); all in one unit of value.
 pub fn cdi(extra: &[f64], intra: Option<f64>, exports: Option<f64>, limits: &Limits) -> Cdi {
     let outside = concentration(Basis::Value, extra.iter().copied());
     let Some(outside) = outside else {

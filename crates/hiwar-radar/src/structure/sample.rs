@@ -192,7 +192,7 @@ fn row((exporter, importer, product): (u16, u16, u16), lasting: u64, yearly: u64
     let tonnes = value * (-0.5 + 1.2 * mixed(6)).exp();
     // A cast holds at the ends of its type; none of these comes near.
     let thousandths = |amount: f64| ((amount * 1000.0).round() as u64).max(1);
-    let lacking = mix(yearly ^ 7) % 50 == 0;
+    let lacking = mix(yearly ^ 7).is_multiple_of(50);
     SampleRow {
         exporter,
         importer,

@@ -1,8 +1,8 @@
 //! One line of BACI: `t,i,j,k,v,q`, digits and decimals only.
 //!
-//! [`Fast`] reads eight characters at a time as one integer (the "SIMD within a register" method
-//! of Lemire, "Number parsing at a gigabyte per second", 2021) and gives up on anything unusual;
-//! [`slow`] reads everything that is allowed and says what is not.
+//! [`whole`], [`decimal`] and [`amounts`] read eight characters at a time as one integer ("SIMD
+//! within a register", Lemire, "Number parsing at a gigabyte per second", 2021) and give up on
+//! anything unusual; [`slow`] reads everything that is allowed and says what is not.
 
 /// A row. Codes are those of the file.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,7 +25,7 @@ pub(super) struct Bad {
     pub(super) why: &'static str,
 }
 
-/// Bytes that [`Fast`] looks at; a longer line is left to [`slow`].
+/// Bytes that the fast reader looks at; a longer line is left to [`slow`].
 pub(super) const WINDOW: usize = 64;
 
 /// `10^n`, exact in a double.
@@ -119,7 +119,10 @@ pub(super) fn amounts(window: &[u8; WINDOW], at: usize) -> Option<(f64, f64, usi
     if window.get(at) != Some(&b',') {
         return None;
     }
-    let (tonnes, at) = decimal(window, at + 1)?;
+    let (tonnes, at) = match window.get(at + 1..at + 3)? {
+        b"NA" => (f64::NAN, at + 3),
+        _ => decimal(window, at + 1)?,
+    };
     match window.get(at)? {
         b'\n' => Some((value, tonnes, at + 1)),
         b'\r' if window.get(at + 1) == Some(&b'\n') => Some((value, tonnes, at + 2)),

@@ -34,7 +34,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use read::read;
-use table::{Cell, PRODUCTS, Worker};
+use table::{Cell, PENDING, PRODUCT_BITS, PRODUCTS, Pending, Worker};
 pub use world::{Dependency, World, YearTotals, dependencies};
 
 /// Why trade could not be read.
@@ -265,10 +265,13 @@ impl Columns<'_> {
         if self.products.len() > PRODUCTS || self.countries.len() > table::COUNTRIES {
             return Err(wrong("more than 256 countries or 8,192 products"));
         }
-        let highest = |places: &[u8]| places.iter().max().map_or(0, |place| usize::from(*place) + 1);
-        let product = self.product.iter().max().map_or(0, |place| usize::from(*place) + 1);
+        // A fold over values is one of the loops that compilers turn into vector instructions.
+        let highest = |places: &[u8]| places.iter().fold(0, |high: u8, place| high.max(*place));
+        let product = self.product.iter().fold(0, |high: u16, place| high.max(*place));
         let country = highest(self.exporter).max(highest(self.importer));
-        if country > self.countries.len() || product > self.products.len() {
+        if rows > 0
+            && (usize::from(country) >= self.countries.len() || usize::from(product) >= self.products.len())
+        {
             return Err(wrong("a place is beyond the codes"));
         }
         let part = rows.div_ceil(threads.get()).max(1);
@@ -290,13 +293,29 @@ impl Columns<'_> {
         let mut worker = Worker::with_codes(self.year, self.countries, self.products);
         if let Some(sums) = worker.years.first_mut() {
             let ((exporters, importers), products) = places;
-            let amounts = amounts.0.iter().zip(amounts.1);
-            for (((i, j), k), (value, tonnes)) in exporters.iter().zip(importers).zip(products).zip(amounts) {
-                let (i, j) = (usize::from(*i) * PRODUCTS, usize::from(*j) * PRODUCTS);
-                sums.add(j, i, usize::from(*k), f64::from(*value), f64::from(*tonnes));
+            let rows = exporters.chunks(PENDING).zip(importers.chunks(PENDING)).zip(products.chunks(PENDING));
+            let amounts = amounts.0.chunks(PENDING).zip(amounts.1.chunks(PENDING));
+            let mut pending = Vec::with_capacity(PENDING);
+            for (((i, j), k), (value, tonnes)) in rows.zip(amounts) {
+                pending.clear();
+                let places = i.iter().zip(j).zip(k);
+                let rows = places.zip(value.iter().zip(tonnes));
+                pending.extend(rows.map(|(((i, j), k), (value, tonnes))| row(*i, *j, *k, *value, *tonnes)));
+                sums.add(&pending);
             }
         }
         worker
+    }
+}
+
+#[inline(always)]
+fn row(i: u8, j: u8, k: u16, value: f32, tonnes: f32) -> Pending {
+    Pending {
+        importer: u32::from(j) << PRODUCT_BITS,
+        exporter: u32::from(i) << PRODUCT_BITS,
+        product: u32::from(k),
+        value: f64::from(value),
+        tonnes: f64::from(tonnes),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{BaciError, Trade};
 pub(super) const COUNTRIES: usize = 256;
 /// Most products in one table; an HS revision has 5,000 to 5,700 of six digits.
 pub(super) const PRODUCTS: usize = 1 << PRODUCT_BITS;
-const PRODUCT_BITS: usize = 13;
+pub(super) const PRODUCT_BITS: usize = 13;
 /// Most years held at once.
 const YEARS: usize = 8;
 const UNSEEN: u16 = u16::MAX;
@@ -73,42 +73,55 @@ impl Sums {
         }
     }
 
-    /// Adds a row. `importer` and `exporter` are places times [`PRODUCTS`].
-    #[inline(always)]
-    pub(super) fn add(&mut self, importer: usize, exporter: usize, product: usize, value: f64, tonnes: f64) {
-        self.rows += 1;
-        if let Some(export) = self.exports.get_mut(exporter + product) {
-            *export += value;
+    /// Adds rows. A cell is seldom in a near cache; many rows in one tight loop let the processor
+    /// wait for several cells at once, which reading digits in between would not.
+    pub(super) fn add(&mut self, rows: &[Pending]) {
+        for row in rows {
+            self.add_one(row);
         }
-        let at = importer + product;
-        let Some(cell) = self.cells.get_mut(at) else { return };
-        cell[0] += value;
-        cell[1] += value * value;
-        if tonnes.is_nan() {
+        self.rows += rows.len() as u64;
+    }
+
+    #[inline(always)]
+    fn add_one(&mut self, row: &Pending) {
+        if let Some(export) = self.exports.get_mut(row.exporter as usize + row.product as usize) {
+            *export += row.value;
+        }
+        let Some(cell) = self.cells.get_mut(row.cell()) else { return };
+        cell[0] += row.value;
+        cell[1] += row.value * row.value;
+        if row.tonnes.is_nan() {
             self.rows_unweighed += 1;
-            if let Some(word) = self.unweighed.get_mut(at / 64) {
-                *word |= 1 << (at % 64);
+            if let Some(word) = self.unweighed.get_mut(row.cell() / 64) {
+                *word |= 1 << (row.cell() % 64);
             }
         } else {
-            cell[2] += tonnes;
-            cell[3] += tonnes * tonnes;
+            cell[2] += row.tonnes;
+            cell[3] += row.tonnes * row.tonnes;
         }
     }
 }
 
-/// A row that is read and not yet added. A cell is seldom in a near cache; adding many rows in one
-/// tight loop lets the processor wait for several of them at once.
+/// A row that is read and not yet added. `importer` and `exporter` are places times [`PRODUCTS`].
 #[derive(Clone, Copy, Default)]
-struct Pending {
-    importer: u32,
-    exporter: u32,
-    product: u32,
-    value: f64,
-    tonnes: f64,
+pub(super) struct Pending {
+    pub(super) importer: u32,
+    pub(super) exporter: u32,
+    pub(super) product: u32,
+    pub(super) value: f64,
+    /// Not a number where lacking.
+    pub(super) tonnes: f64,
+}
+
+impl Pending {
+    #[inline(always)]
+    fn cell(&self) -> usize {
+        self.importer as usize + self.product as usize
+    }
 }
 
 /// Rows held back at most; they fit the nearest cache.
-const PENDING: usize = 512;
+pub(super) const PENDING: usize = 512;
 
 /// What one thread has summed, and where it is on its line.
 pub(super) struct Worker {
@@ -209,10 +222,7 @@ impl Worker {
     #[inline(never)]
     fn flush(&mut self) {
         if let Some(sums) = self.years.get_mut(self.slot) {
-            for row in &self.pending {
-                let (importer, exporter) = (row.importer as usize, row.exporter as usize);
-                sums.add(importer, exporter, row.product as usize, row.value, row.tonnes);
-            }
+            sums.add(&self.pending);
         }
         self.pending.clear();
     }

@@ -8,6 +8,7 @@ use crate::structure::rules::{Limits, RulePack};
 use crate::structure::sample::{COUNTRIES, Sample, country_code, product_code};
 
 type Key = (u16, u16, u16, u32);
+type Bought = Vec<(f64, Option<f64>)>;
 type Rows = BTreeMap<Key, (u64, Option<u64>)>;
 
 fn csv(rows: &[(&Key, &(u64, Option<u64>))], end: &str) -> String {
@@ -40,7 +41,7 @@ fn naive(rows: &Rows, limits: &Limits) -> (Vec<YearTotals>, BTreeMap<(u32, u32),
     let mut held: BTreeMap<(u32, u32), u16> = BTreeMap::new();
     let mut totals = Vec::new();
     for year in years {
-        let mut imports: BTreeMap<(u16, u32), Vec<(f64, Option<f64>)>> = BTreeMap::new();
+        let mut imports: BTreeMap<(u16, u32), Bought> = BTreeMap::new();
         let mut exports: BTreeMap<(u32, u16), f64> = BTreeMap::new();
         let mut total = YearTotals { year, ..YearTotals::default() };
         for ((_, i, j, k), (value, tonnes)) in rows.iter().filter(|(key, _)| key.0 == year) {
@@ -120,7 +121,7 @@ proptest! {
         let trade = read(&[path], threads(workers)).unwrap();
         let pack = RulePack::built_in().unwrap();
         same(&dependencies(&trade, &pack, threads(workers)).unwrap(), &rows);
-        for ((t, _, j, k), _) in &rows {
+        for (t, _, j, k) in rows.keys() {
             let trade = trade.iter().find(|trade| trade.year() == *t).unwrap();
             let whole = rows.iter().filter(|(key, _)| (key.0, key.2, key.3) == (*t, *j, *k));
             let all_weighed = whole.clone().all(|(_, row)| row.1.is_some());
