@@ -158,14 +158,14 @@ fn threads_pieces_and_gzip_change_nothing() {
         flate2::write::GzEncoder::new(std::fs::File::create(&packed).unwrap(), flate2::Compression::fast());
     gzip.write_all(&text).unwrap();
     gzip.finish().unwrap();
-    let one = read(&[path.clone()], threads(1)).unwrap();
+    let one = read(std::slice::from_ref(&path), threads(1)).unwrap();
     assert_eq!(one[0].rows(), count);
     let share = one[0].rows_without_weight() as f64 / count as f64;
     assert!((0.018..0.022).contains(&share), "{share}");
-    assert_eq!(read(&[packed.clone()], threads(2)).unwrap(), one);
+    assert_eq!(read(std::slice::from_ref(&packed), threads(2)).unwrap(), one);
     let pack = RulePack::built_in().unwrap();
     let first = dependencies(&one, &pack, threads(1)).unwrap();
-    let three = read(&[path.clone()], threads(3)).unwrap();
+    let three = read(std::slice::from_ref(&path), threads(3)).unwrap();
     let second = dependencies(&three, &pack, threads(2)).unwrap();
     assert_eq!(first.years[0].all, second.years[0].all);
     assert!(near(first.years[0].hhi_sum, second.years[0].hhi_sum));
@@ -249,7 +249,7 @@ fn errors_say_file_line_and_field() {
         ),
     ] {
         let (_folder, path) = file(text.as_bytes());
-        let error = read(&[path.clone()], threads(2)).unwrap_err().to_string();
+        let error = read(std::slice::from_ref(&path), threads(2)).unwrap_err().to_string();
         assert!(error.starts_with(&path.display().to_string()) && error.contains(said), "{error}");
     }
     let missing = read(&["no/such/file".into()], threads(1)).unwrap_err().to_string();

@@ -66,7 +66,8 @@ fn near(found: f64, expected: f64, decimals: i32) {
 /// Item, year, USD million, top partner, its share, HHI by value, by weight, imports over exports.
 /// Not a number: not stated by the reference.
 const NAN: f64 = f64::NAN;
-const MEASURED: &[(&str, u16, f64, &str, f64, f64, f64, f64)] = &[
+type Measured = (&'static str, u16, f64, &'static str, f64, f64, f64, f64);
+const MEASURED: &[Measured] = &[
     (HF, 2016, NAN, "Japan", 0.499, 0.496, NAN, 5.8),
     (HF, 2017, NAN, "China", 0.517, 0.489, NAN, 6.5),
     (HF, 2018, 159.4, "China", 0.520, 0.450, NAN, 10.14),
