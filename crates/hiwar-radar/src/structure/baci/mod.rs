@@ -29,6 +29,7 @@ mod table;
 mod world;
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -228,6 +229,11 @@ impl Trade {
     }
 }
 
+/// Mean length of runs of one importer below which rows are added in their own order.
+const SHORTEST_RUN: usize = 16;
+/// Rows of a piece where there are no runs.
+const PIECE: usize = 1 << 16;
+
 /// One year of trade as columns of equal length; a place in `countries` or `products` stands for
 /// its code.
 #[derive(Clone, Copy, Debug)]
@@ -274,29 +280,58 @@ impl Columns<'_> {
         {
             return Err(wrong("a place is beyond the codes"));
         }
-        let part = rows.div_ceil(threads.get()).max(1);
+        let pieces = self.pieces();
+        let share = rows.div_ceil(threads.get()).max(1);
+        let mut parts: Vec<Vec<Range<usize>>> = vec![Vec::new()];
+        let mut filled = 0;
+        for piece in pieces {
+            filled += piece.len();
+            if let Some(part) = parts.last_mut() {
+                part.push(piece);
+            }
+            if filled >= share {
+                parts.push(Vec::new());
+                filled = 0;
+            }
+        }
         let workers: Vec<Worker> = std::thread::scope(|scope| {
-            let rows =
-                self.exporter.chunks(part).zip(self.importer.chunks(part)).zip(self.product.chunks(part));
-            let amounts = self.value.chunks(part).zip(self.tonnes.chunks(part));
-            let running: Vec<_> = rows
-                .zip(amounts)
-                .map(|(places, amounts)| scope.spawn(move || self.part(places, amounts)))
-                .collect();
+            let running: Vec<_> = parts.iter().map(|part| scope.spawn(move || self.part(part))).collect();
             running.into_iter().map(read::joined).collect()
         });
         let mut years = table::merge(&workers, threads.get())?;
         Ok(years.pop().unwrap_or_else(|| Trade::empty(self.year, &[], &[])))
     }
 
-    fn part(&self, places: ((&[u8], &[u8]), &[u16]), amounts: (&[f32], &[f32])) -> Worker {
+    /// The rows in pieces, in the order to add them. Where an importer's rows come in runs, as in a
+    /// sorted file, all runs of an importer come together: its line of the table (160 kB) then stays
+    /// in a near cache, which the whole table (36 MB) does not.
+    fn pieces(&self) -> Vec<Range<usize>> {
+        let rows = self.importer.len();
+        let most = rows / SHORTEST_RUN;
+        let mut runs = Vec::new();
+        let mut from = 0;
+        for run in self.importer.chunk_by(PartialEq::eq).take(most + 1) {
+            runs.push((run.first().copied().unwrap_or(0), from..from + run.len()));
+            from += run.len();
+        }
+        if runs.len() > most {
+            return (0..rows).step_by(PIECE).map(|from| from..(from + PIECE).min(rows)).collect();
+        }
+        runs.sort_by_key(|(importer, _)| *importer);
+        runs.into_iter().map(|(_, run)| run).collect()
+    }
+
+    fn part(&self, pieces: &[Range<usize>]) -> Worker {
         let mut worker = Worker::with_codes(self.year, self.countries, self.products);
-        if let Some(sums) = worker.years.first_mut() {
-            let ((exporters, importers), products) = places;
-            let rows = exporters.chunks(PENDING).zip(importers.chunks(PENDING)).zip(products.chunks(PENDING));
-            let amounts = amounts.0.chunks(PENDING).zip(amounts.1.chunks(PENDING));
-            let mut pending = Vec::with_capacity(PENDING);
-            for (((i, j), k), (value, tonnes)) in rows.zip(amounts) {
+        let Some(sums) = worker.years.first_mut() else { return worker };
+        let mut pending = Vec::with_capacity(PENDING);
+        for piece in pieces {
+            let i = self.exporter.get(piece.clone()).unwrap_or_default().chunks(PENDING);
+            let j = self.importer.get(piece.clone()).unwrap_or_default().chunks(PENDING);
+            let k = self.product.get(piece.clone()).unwrap_or_default().chunks(PENDING);
+            let value = self.value.get(piece.clone()).unwrap_or_default().chunks(PENDING);
+            let tonnes = self.tonnes.get(piece.clone()).unwrap_or_default().chunks(PENDING);
+            for (((i, j), k), (value, tonnes)) in i.zip(j).zip(k).zip(value.zip(tonnes)) {
                 pending.clear();
                 let places = i.iter().zip(j).zip(k);
                 let rows = places.zip(value.iter().zip(tonnes));

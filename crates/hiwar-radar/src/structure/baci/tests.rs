@@ -175,7 +175,7 @@ fn threads_pieces_and_gzip_change_nothing() {
 
 #[test]
 fn columns_say_what_their_file_says() {
-    let sample = Sample { products: 100, ..Sample::new(3, 30_000) };
+    let sample = Sample { products: 300, countries: 40, ..Sample::new(3, 40_000) };
     let (mut i, mut j, mut k, mut v, mut q) = (vec![], vec![], vec![], vec![], vec![]);
     let mut rows = Rows::new();
     let mut text = b"t,i,j,k,v,q\n".to_vec();
@@ -216,6 +216,15 @@ fn columns_say_what_their_file_says() {
     let from_columns = dependencies(&[columns.sum(threads(2)).unwrap()], &pack, threads(1)).unwrap();
     same(&from_file, &rows);
     same(&from_columns, &rows);
+    // In another order there are no runs of one importer.
+    let mut order: Vec<usize> = (0..v.len()).collect();
+    order.sort_by_key(|at| (at * 7919) % v.len());
+    let (i2, j2): (Vec<u8>, Vec<u8>) = order.iter().map(|at| (i[*at], j[*at])).unzip();
+    let k2: Vec<u16> = order.iter().map(|at| k[*at]).collect();
+    let (v2, q2): (Vec<f32>, Vec<f32>) = order.iter().map(|at| (v[*at], q[*at])).unzip();
+    let mixed = Columns { exporter: &i2, importer: &j2, product: &k2, value: &v2, tonnes: &q2, ..columns };
+    assert!(columns.pieces().len() > 1000 && mixed.pieces().len() == 1);
+    same(&dependencies(&[mixed.sum(threads(2)).unwrap()], &pack, threads(2)).unwrap(), &rows);
     let short = Columns { tonnes: &q[1..], ..columns };
     assert!(short.sum(threads(1)).unwrap_err().to_string().contains("one length"));
     let few = Columns { products: &products[..10], ..columns };
