@@ -26,3 +26,4 @@ pub mod report;
 pub mod scan;
 pub mod series;
 pub mod store;
+pub mod structure;
