@@ -24,7 +24,7 @@ const HORIZON: u32 = 100;
 /// What a firm may hold back downstream: the tolerance divided by this.
 const HOLDS_DOWN: f64 = 16.0;
 /// How many times more may be held back than if all firms of the network held back.
-const SHARE: f64 = 8.0;
+const SHARE: f64 = 6.0;
 const GUARD: f64 = 1e-5;
 /// Shares of what may be held back, from attempt to attempt.
 const PARTS: [f64; 3] = [1.0, 0.1, 0.01];
@@ -41,11 +41,19 @@ struct Up {
     share: f64,
 }
 
+/// Of a firm.
+#[derive(Clone, Copy)]
+struct Worth {
+    /// Its share of all output.
+    own: f64,
+    /// The most that a unit of its loss adds to the index upstream.
+    up: f64,
+}
+
 /// A network made ready.
 pub(crate) struct Model {
     order: Vec<u32>,
     place: Vec<u32>,
-    weight: Vec<f64>,
     sales: Vec<f64>,
     market: Vec<u32>,
     market_total: Vec<f64>,
@@ -56,7 +64,7 @@ pub(crate) struct Model {
     up: Vec<Up>,
     hold_down: f64,
     hold_up: Vec<f64>,
-    worth_up: Vec<f64>,
+    worth: Vec<Worth>,
     options: Options,
 }
 
@@ -79,6 +87,8 @@ struct Upstream {
     sum: f64,
     floor: f64,
     sent: f64,
+    /// What may be held back: with the rest, so that it is at hand.
+    hold: f64,
 }
 
 impl Upstream {
@@ -159,7 +169,8 @@ impl Model {
         let (old_sales, purchases) = (network.sales(), network.purchases());
         let total: f64 = old_sales.iter().sum();
         let sales: Vec<f64> = order.iter().map(|&i| old_sales[i as usize]).collect();
-        let weight = sales.iter().map(|s| if total > 0.0 { s / total } else { 0.0 }).collect();
+        let own = |s: &f64| Worth { own: if total > 0.0 { s / total } else { 0.0 }, up: 0.0 };
+        let worth = sales.iter().map(own).collect();
         let market: Vec<u32> = order.iter().map(|&i| firms[i as usize].market).collect();
         let mut market_total = vec![0.0; network.markets().len()];
         for (s, &m) in sales.iter().zip(&market) {
@@ -213,7 +224,6 @@ impl Model {
         let mut model = Self {
             order,
             place,
-            weight,
             sales,
             market,
             market_total,
@@ -224,7 +234,7 @@ impl Model {
             up,
             hold_down: 0.0,
             hold_up: vec![0.0; n],
-            worth_up: vec![0.0; n],
+            worth,
             options: options.clone(),
         };
         model.set_holds();
@@ -238,17 +248,18 @@ impl Model {
             return;
         }
         let allowed = SHARE * self.options.tolerance / n as f64;
+        let own: Vec<f64> = self.worth.iter().map(|w| w.own).collect();
         let step_up = |worth: &[f64]| -> Vec<f64> {
             let of = |e: &Up| e.share * worth[e.supplier as usize];
-            (0..n).map(|j| self.weight[j] + self.up_of(j).iter().map(of).sum::<f64>()).collect()
+            (0..n).map(|j| self.worth[j].own + self.up_of(j).iter().map(of).sum::<f64>()).collect()
         };
-        let worth_up = converge(&self.weight, step_up);
+        let worth_up = converge(&own, step_up);
         // A fall is compared with eps: no firm holds back more than a little of that.
         let most = GUARD * 0.1;
         let hold = |worth: &f64| (allowed / worth.max(f64::MIN_POSITIVE)).min(most);
         self.hold_down = (self.options.tolerance / HOLDS_DOWN).min(most);
         self.hold_up = worth_up.iter().map(hold).collect();
-        self.worth_up = worth_up;
+        self.worth.iter_mut().zip(worth_up).for_each(|(worth, up)| worth.up = up);
     }
 
     fn down_of(&self, i: usize) -> &[Down] {
@@ -278,7 +289,8 @@ impl Model {
             let i = self.place[firm as usize];
             if lost > 0.0 {
                 x.down[i as usize] = Loss { now: lost, before: 0.0, round: 0 };
-                x.up[i as usize] = Upstream { sum: 0.0, floor: lost, sent: lost };
+                let up = &mut x.up[i as usize];
+                (up.floor, up.sent) = (lost, lost);
                 x.touched_down.push(i);
                 x.touched_up.push(i);
                 x.changed_down.push(i);
@@ -297,8 +309,8 @@ impl Model {
                 break;
             }
         }
-        let result = self.sum(x, rounds, visits);
-        let unsure = unsure || part > 0.0 && self.error(x, part, rounds) > self.options.tolerance;
+        let (result, error) = self.sum(x, part, rounds, visits);
+        let unsure = unsure || part > 0.0 && error > self.options.tolerance;
         x.clear();
         (!unsure).then_some(result)
     }
@@ -402,7 +414,7 @@ impl Model {
             let now = up.lost();
             most = most.max(now - before);
             let change = now - up.sent;
-            if change > part * self.hold_up[at] {
+            if change > part * up.hold {
                 up.sent = now;
                 x.sources_up.push((i, change));
             }
@@ -410,31 +422,24 @@ impl Model {
         most
     }
 
-    /// A bound of the error by what was held back, in units of the index.
-    fn error(&self, x: &Scratch, part: f64, rounds: u32) -> f64 {
-        let up = |&i: &u32| {
-            let i = i as usize;
-            (part * self.hold_up[i]).min(x.up[i].lost()) * self.worth_up[i]
-        };
-        let touched: f64 = x.touched_down.iter().map(|&i| self.weight[i as usize]).sum();
-        part * self.hold_down * f64::from(rounds) * touched + x.touched_up.iter().map(up).sum::<f64>()
-    }
-
-    fn sum(&self, x: &Scratch, rounds: u32, visits: u64) -> Cascade {
-        let mut result = Cascade { rounds, visits, ..Cascade::default() };
-        for &i in &x.touched_down {
-            let (w, d, u) = (self.weight[i as usize], x.down[i as usize].now, x.up[i as usize].lost());
-            result.down += w * d;
-            result.esri += w * d.max(u);
-        }
+    /// The sums, and a bound of the error by what was held back, in units of the index.
+    fn sum(&self, x: &Scratch, part: f64, rounds: u32, visits: u64) -> (Cascade, f64) {
+        let (mut up, mut error) = (0.0, 0.0);
         for &i in &x.touched_up {
-            let (w, d, u) = (self.weight[i as usize], x.down[i as usize].now, x.up[i as usize].lost());
-            result.up += w * u;
-            if d == 0.0 {
-                result.esri += w * u;
-            }
+            let (state, worth) = (&x.up[i as usize], self.worth[i as usize]);
+            let lost = state.lost();
+            up += worth.own * lost;
+            error += worth.up * lost.min(part * state.hold);
         }
-        result
+        let mut result = Cascade { esri: up, down: 0.0, up, rounds, visits };
+        let mut touched = 0.0;
+        for &i in &x.touched_down {
+            let (own, d) = (self.worth[i as usize].own, x.down[i as usize].now);
+            touched += own;
+            result.down += own * d;
+            result.esri += own * (d - x.up[i as usize].lost()).max(0.0);
+        }
+        (result, error + part * self.hold_down * f64::from(rounds) * touched)
     }
 }
 
@@ -447,7 +452,7 @@ impl Scratch {
         let (n, markets) = (model.order.len(), model.market_total.len());
         Self {
             down: vec![Loss::default(); n],
-            up: vec![Upstream::default(); n],
+            up: model.hold_up.iter().map(|&hold| Upstream { hold, ..Upstream::default() }).collect(),
             growth: vec![0.0; n],
             slots: model.slot_buyer.iter().map(|&buyer| Slot { loss: 0.0, buyer }).collect(),
             sent_down: vec![0.0; n],
@@ -472,7 +477,8 @@ impl Scratch {
             self.sent_down[i as usize] = 0.0;
         }
         for &i in &self.touched_up {
-            self.up[i as usize] = Upstream::default();
+            let up = &mut self.up[i as usize];
+            *up = Upstream { hold: up.hold, ..Upstream::default() };
         }
         for &i in &self.touched_slots {
             self.slots[i as usize].loss = 0.0;
