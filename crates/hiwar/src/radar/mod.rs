@@ -2,6 +2,7 @@
 
 mod bench;
 mod corroborate;
+mod depend;
 mod network;
 mod replay;
 mod scan;
@@ -26,6 +27,8 @@ use crate::commands::{print, print_json};
 pub(crate) enum RadarCommand {
     /// Read tables of customs offices and statistical services into the store
     Import(tables::Import),
+    /// The dependency book: concentration of imports, dated and versioned
+    Depend(depend::Depend),
     /// Screen a month: what is abnormal, how abnormal, and why
     Scan(scan::Scan),
     /// What a rule would have said, month by month, and how often it would have been wrong
@@ -45,6 +48,7 @@ impl RadarCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Import(command) => command.run(),
+            Self::Depend(command) => command.run(),
             Self::Scan(command) => command.run(),
             Self::Replay(command) => command.run(),
             Self::Stress(command) => command.run(),
