@@ -31,9 +31,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if numbers.len() > 6 {
         return Ok(());
     }
+    // The definition is slow: fewer of larger networks.
+    let checks = (2_000_000 / firms).max(20);
     let mut worst = 0.0_f64;
     let start = Instant::now();
-    for i in (0..firms).step_by((firms / 20 / step * step).max(1)) {
+    for i in (0..firms).step_by((firms / checks / step * step).max(1)) {
         let shock = [(u32::try_from(i)?, 1.0)];
         let naive = esri_naive(&network, &options, &shock)?;
         let Some(fast) = all.get(i / step) else { continue };
@@ -43,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     println!(
-        "largest difference from the definition on 20 firms {worst:.1e}, checked in {:.2?}",
+        "largest difference from the definition on {checks} firms {worst:.1e}, checked in {:.2?}",
         start.elapsed()
     );
     let one = Options { tolerance: 0.0, ..options };

@@ -1,0 +1,146 @@
+//! The radar as a person uses it: tables in, judgements out, without a node.
+
+#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
+
+mod newcomer;
+
+use std::path::PathBuf;
+
+use newcomer::Newcomer;
+use serde_json::Value;
+
+fn data(file: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../data/trade").join(file);
+    path.canonicalize().unwrap().to_str().unwrap().to_owned()
+}
+
+fn korea() -> String {
+    data("kcs-korea/korea_trade_hsk10_monthly_2000_2021.csv")
+}
+
+/// A person who has imported Korea's file.
+fn with_korea() -> Newcomer {
+    let person = Newcomer::new();
+    let said = person.hiwar(&["radar", "import", &korea(), "--received", "2022-02-01"]).ok();
+    assert!(said.out.contains("35054 rows") && said.out.contains("kcs-csv"), "{}", said.out);
+    person
+}
+
+#[test]
+fn korea_s_imports_are_imported_screened_and_explained() {
+    let person = with_korea();
+    let found = person
+        .hiwar(&["radar", "scan", "--as-of", "2019-08-15", "--rule", "robust-36", "--format", "json"])
+        .ok()
+        .json();
+    assert_eq!((found["month"].as_str(), found["rule"].as_str()), (Some("2019-07"), Some("robust-36/1")));
+    let alarms = found["alarms"].as_array().unwrap();
+    let of = |item: &str| {
+        let is = |a: &&Value| a["series"]["item"] == item && a["series"]["partner"] == "JP" && a["series"]["flow"] == "import";
+        alarms.iter().find(is)
+    };
+    let fluoride = of("2811111000").unwrap();
+    assert_eq!(fluoride["direction"], "drop");
+    assert!((fluoride["z"].as_f64().unwrap() - -8.5).abs() < 0.05);
+    assert_eq!(of("3707901010").unwrap()["direction"], "surge");
+    // A day earlier July was not released.
+    let before = person
+        .hiwar(&["radar", "scan", "--as-of", "2019-08-14", "--rule", "robust-36", "--format", "json"])
+        .ok()
+        .json();
+    assert_eq!(before["month"], "2019-06");
+    let page = person.hiwar(&["radar", "scan", "--as-of", "2019-08-15", "--rule", "robust-36", "--format", "html"]).ok();
+    assert!(page.out.contains("<svg") && page.out.contains("2811111000"));
+}
+
+#[test]
+fn the_dependency_book_of_2018_says_what_the_reference_says_and_what_has_changed() {
+    let person = with_korea();
+    let made = person
+        .hiwar(&["radar", "depend", "--reporter", "KR", "--year", "2018", "--since", "2016", "--format", "json"])
+        .ok()
+        .json();
+    let entries = made["book"]["entries"].as_array().unwrap();
+    // HHI by value: measured on the same file by other means.
+    for (item, hhi) in [("2811111000", 0.450), ("3707901010", 0.872), ("3818001000", 0.327), ("7002311000", 0.328)] {
+        let entry = entries.iter().find(|e| e["item"] == item).unwrap();
+        assert!((entry["by_value"]["hhi"].as_f64().unwrap() - hhi).abs() < 0.0006, "{entry}");
+    }
+    assert!(made["churn"]["stayed"].is_array());
+}
+
+#[test]
+fn a_rule_is_replayed_with_its_four_figures() {
+    let person = with_korea();
+    let events = data("events/korea-2019.json");
+    let args = [
+        "radar", "replay", "--rule", "robust-36", "--from", "2019-01", "--to", "2019-12", "--delay", "15", "--events",
+        &events, "--format", "json",
+    ];
+    let done = person.hiwar(&args).ok().json();
+    let detections = done["detections"].as_array().unwrap();
+    assert!(detections.iter().all(|d| d["right"] == true), "{detections:?}");
+    assert_eq!(detections[0]["days_from_announcement"], 45);
+    for figure in ["alarm_share", "episodes_per_series_year", "desk_alarms_per_month", "series_years"] {
+        assert!(done[figure].as_f64().unwrap() > 0.0, "{figure}");
+    }
+}
+
+#[test]
+fn two_sides_corroborate_by_claims_and_by_intersection() {
+    let person = with_korea();
+    // The other side's own records: a plain table of what Japan exports to Korea.
+    let mut table = String::from("period,reporter,partner,item,flow,value,unit,kg\n");
+    for n in 0..55 {
+        let (year, month) = (2015 + n / 12, n % 12 + 1);
+        let kg = if n == 54 { 400_000 } else { 2_500_000 + 40_000 * (n % 7) };
+        table.push_str(&format!("{year}-{month:02},JP,KR,281111000,export,{},JPY,{kg}\n", kg * 200));
+    }
+    std::fs::write(person.path("japan.csv"), table).unwrap();
+    person.hiwar(&["radar", "import", "japan.csv", "--store", "japan", "--released", "2019-08-28"]).ok();
+    let ask = ["radar", "corroborate", "ask", "--economy", "KR", "--month", "2019-07", "--as-of", "2019-08-15", "-o", "q.json"];
+    person.hiwar(&ask).ok();
+    let question = std::fs::read_to_string(person.path("q.json")).unwrap();
+    assert!(!question.contains("kg") && !question.contains("529850"), "{question}");
+    let answer = [
+        "radar", "corroborate", "answer", "q.json", "--economy", "JP", "--month", "2019-07", "--as-of", "2019-09-01",
+        "--store", "japan", "-o", "a.json",
+    ];
+    person.hiwar(&answer).ok();
+    let read = person.hiwar(&["radar", "corroborate", "read", "a.json"]).ok();
+    assert!(read.out.contains("JP 281111 2019-07 Drop: Mirror"), "{}", read.out);
+}
+
+#[test]
+fn stress_and_survival_are_told_with_their_units() {
+    let person = Newcomer::new();
+    let mut firms = String::from("firm,sector\n");
+    let expected = std::fs::read_to_string(data("golden/esri_fig1_expected.csv")).unwrap();
+    for line in expected.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        firms.push_str(&format!("{},{}\n", cells[0], cells[1]));
+    }
+    std::fs::write(person.path("firms.csv"), firms).unwrap();
+    let edges = data("golden/esri_fig1_edges.csv");
+    let found = person
+        .hiwar(&["radar", "stress", &edges, "--firms", "firms.csv", "--linear", "--no-replacement", "--format", "json"])
+        .ok()
+        .json();
+    let first = &found["firms"][0];
+    assert_eq!(first["firm"], "7");
+    assert!((first["esri"].as_f64().unwrap() - 0.7).abs() < 1e-9);
+    let survive = person.hiwar(&["radar", "survive", &data("examples/etching-gas.json")]).ok();
+    assert!(survive.out.contains("stops 42.0 days after gas plant fails"), "{}", survive.out);
+}
+
+#[test]
+fn bad_tables_are_refused_with_file_line_and_field_and_nothing_is_stored() {
+    let person = Newcomer::new();
+    std::fs::write(person.path("wrong.csv"), "hsk10,country,year,month,exp_usd,exp_kg,imp_usd,imp_kg\n2811111000,Japan,2019,7,0,0,-5,1\n").unwrap();
+    person.hiwar(&["radar", "import", "wrong.csv"]).refused(&["wrong.csv", "line 2", "imp_usd"]);
+    std::fs::write(person.path("links.csv"), "supplier,buyer,weight\na,b,-1\n").unwrap();
+    std::fs::write(person.path("firms.csv"), "firm,sector\na,1\nb,1\n").unwrap();
+    person.hiwar(&["radar", "stress", "links.csv", "--firms", "firms.csv"]).refused(&["links.csv", "weight"]);
+    person.hiwar(&["radar", "scan", "--store", "nowhere"]).refused(&["nowhere", "radar import"]);
+    person.hiwar(&["radar", "scan", "--rule", "none"]).refused(&["none", "robust-36"]);
+}
