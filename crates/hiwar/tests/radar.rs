@@ -36,7 +36,9 @@ fn korea_s_imports_are_imported_screened_and_explained() {
     assert_eq!((found["month"].as_str(), found["rule"].as_str()), (Some("2019-07"), Some("robust-36/1")));
     let alarms = found["alarms"].as_array().unwrap();
     let of = |item: &str| {
-        let is = |a: &&Value| a["series"]["item"] == item && a["series"]["partner"] == "JP" && a["series"]["flow"] == "import";
+        let is = |a: &&Value| {
+            a["series"]["item"] == item && a["series"]["partner"] == "JP" && a["series"]["flow"] == "import"
+        };
         alarms.iter().find(is)
     };
     let fluoride = of("2811111000").unwrap();
@@ -49,7 +51,9 @@ fn korea_s_imports_are_imported_screened_and_explained() {
         .ok()
         .json();
     assert_eq!(before["month"], "2019-06");
-    let page = person.hiwar(&["radar", "scan", "--as-of", "2019-08-15", "--rule", "robust-36", "--format", "html"]).ok();
+    let page = person
+        .hiwar(&["radar", "scan", "--as-of", "2019-08-15", "--rule", "robust-36", "--format", "html"])
+        .ok();
     assert!(page.out.contains("<svg") && page.out.contains("2811111000"));
 }
 
@@ -57,12 +61,25 @@ fn korea_s_imports_are_imported_screened_and_explained() {
 fn the_dependency_book_of_2018_says_what_the_reference_says_and_what_has_changed() {
     let person = with_korea();
     let made = person
-        .hiwar(&["radar", "depend", "--reporter", "KR", "--year", "2018", "--since", "2016", "--format", "json"])
+        .hiwar(&[
+            "radar",
+            "depend",
+            "--reporter",
+            "KR",
+            "--year",
+            "2018",
+            "--since",
+            "2016",
+            "--format",
+            "json",
+        ])
         .ok()
         .json();
     let entries = made["book"]["entries"].as_array().unwrap();
     // HHI by value: measured on the same file by other means.
-    for (item, hhi) in [("2811111000", 0.450), ("3707901010", 0.872), ("3818001000", 0.327), ("7002311000", 0.328)] {
+    for (item, hhi) in
+        [("2811111000", 0.450), ("3707901010", 0.872), ("3818001000", 0.327), ("7002311000", 0.328)]
+    {
         let entry = entries.iter().find(|e| e["item"] == item).unwrap();
         assert!((entry["by_value"]["hhi"].as_f64().unwrap() - hhi).abs() < 0.0006, "{entry}");
     }
@@ -74,8 +91,20 @@ fn a_rule_is_replayed_with_its_four_figures() {
     let person = with_korea();
     let events = data("events/korea-2019.json");
     let args = [
-        "radar", "replay", "--rule", "robust-36", "--from", "2019-01", "--to", "2019-12", "--delay", "15", "--events",
-        &events, "--format", "json",
+        "radar",
+        "replay",
+        "--rule",
+        "robust-36",
+        "--from",
+        "2019-01",
+        "--to",
+        "2019-12",
+        "--delay",
+        "15",
+        "--events",
+        &events,
+        "--format",
+        "json",
     ];
     let done = person.hiwar(&args).ok().json();
     let detections = done["detections"].as_array().unwrap();
@@ -98,13 +127,37 @@ fn two_sides_corroborate_by_claims_and_by_intersection() {
     }
     std::fs::write(person.path("japan.csv"), table).unwrap();
     person.hiwar(&["radar", "import", "japan.csv", "--store", "japan", "--released", "2019-08-28"]).ok();
-    let ask = ["radar", "corroborate", "ask", "--economy", "KR", "--month", "2019-07", "--as-of", "2019-08-15", "-o", "q.json"];
+    let ask = [
+        "radar",
+        "corroborate",
+        "ask",
+        "--economy",
+        "KR",
+        "--month",
+        "2019-07",
+        "--as-of",
+        "2019-08-15",
+        "-o",
+        "q.json",
+    ];
     person.hiwar(&ask).ok();
     let question = std::fs::read_to_string(person.path("q.json")).unwrap();
     assert!(!question.contains("kg") && !question.contains("529850"), "{question}");
     let answer = [
-        "radar", "corroborate", "answer", "q.json", "--economy", "JP", "--month", "2019-07", "--as-of", "2019-09-01",
-        "--store", "japan", "-o", "a.json",
+        "radar",
+        "corroborate",
+        "answer",
+        "q.json",
+        "--economy",
+        "JP",
+        "--month",
+        "2019-07",
+        "--as-of",
+        "2019-09-01",
+        "--store",
+        "japan",
+        "-o",
+        "a.json",
     ];
     person.hiwar(&answer).ok();
     let read = person.hiwar(&["radar", "corroborate", "read", "a.json"]).ok();
@@ -123,7 +176,17 @@ fn stress_and_survival_are_told_with_their_units() {
     std::fs::write(person.path("firms.csv"), firms).unwrap();
     let edges = data("golden/esri_fig1_edges.csv");
     let found = person
-        .hiwar(&["radar", "stress", &edges, "--firms", "firms.csv", "--linear", "--no-replacement", "--format", "json"])
+        .hiwar(&[
+            "radar",
+            "stress",
+            &edges,
+            "--firms",
+            "firms.csv",
+            "--linear",
+            "--no-replacement",
+            "--format",
+            "json",
+        ])
         .ok()
         .json();
     let first = &found["firms"][0];
@@ -136,7 +199,11 @@ fn stress_and_survival_are_told_with_their_units() {
 #[test]
 fn bad_tables_are_refused_with_file_line_and_field_and_nothing_is_stored() {
     let person = Newcomer::new();
-    std::fs::write(person.path("wrong.csv"), "hsk10,country,year,month,exp_usd,exp_kg,imp_usd,imp_kg\n2811111000,Japan,2019,7,0,0,-5,1\n").unwrap();
+    std::fs::write(
+        person.path("wrong.csv"),
+        "hsk10,country,year,month,exp_usd,exp_kg,imp_usd,imp_kg\n2811111000,Japan,2019,7,0,0,-5,1\n",
+    )
+    .unwrap();
     person.hiwar(&["radar", "import", "wrong.csv"]).refused(&["wrong.csv", "line 2", "imp_usd"]);
     std::fs::write(person.path("links.csv"), "supplier,buyer,weight\na,b,-1\n").unwrap();
     std::fs::write(person.path("firms.csv"), "firm,sector\na,1\nb,1\n").unwrap();

@@ -58,7 +58,9 @@ impl Bench {
                     "B2 cascades           every firm of {} ({} links), {} threads\n  all firms             {:.1} s, {:.2} ms each\n",
                     b2["firms"], b2["links"], self.threads, b2["all_s"].as_f64().unwrap_or(0.0), b2["ms_per_firm"].as_f64().unwrap_or(0.0)
                 ));
-                report.entry("b2").or_insert_with(|| json!([])).as_array_mut().map(|list| list.push(b2));
+                if let Some(list) = report.entry("b2").or_insert_with(|| json!([])).as_array_mut() {
+                    list.push(b2);
+                }
             }
         }
         if wanted("b3") {
