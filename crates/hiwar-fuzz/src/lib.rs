@@ -16,7 +16,7 @@ pub mod random;
 pub mod runner;
 pub mod sample;
 
-use bodies::{entry, evidence, http, identity, json, key, merkle, note, receipt, text, wire};
+use bodies::{entry, evidence, http, identity, json, key, merkle, note, radar, receipt, text, wire};
 
 /// A fuzz target: its name, its body, and its valid inputs.
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
@@ -54,6 +54,11 @@ pub const TARGETS: &[Target] = &[
     ("reply", wire::reply, wire::reply_seeds),
     ("invitation", evidence::invitation, evidence::invitation_seeds),
     ("dossier", evidence::dossier, evidence::dossier_seeds),
+    ("radar_table", radar::radar_table, radar::radar_table_seeds),
+    ("radar_network", radar::radar_network, radar::radar_network_seeds),
+    ("radar_bill", radar::radar_bill, radar::radar_bill_seeds),
+    ("radar_items", radar::radar_items, radar::radar_items_seeds),
+    ("radar_corroboration", radar::radar_corroboration, radar::radar_corroboration_seeds),
 ];
 
 /// The target with this name.

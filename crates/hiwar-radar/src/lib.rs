@@ -14,6 +14,7 @@
 //! Nothing here opens a socket or asks for the time: the date to judge as of is an argument, and a
 //! judgement uses nothing that was released later.
 
+mod brief;
 pub mod calendar;
 pub mod corroborate;
 pub mod detect;

@@ -8,6 +8,7 @@ pub mod json;
 pub mod key;
 pub mod merkle;
 pub mod note;
+pub mod radar;
 pub mod receipt;
 pub mod text;
 pub mod wire;

@@ -10,9 +10,8 @@
 //! capacity (1 − lost) · α · X̄ allows; where the stock S of an input falls below ψ of its target
 //! (target days · need), it makes the less in proportion, and never more than the stock
 //! allows; what is made is shared out in proportion to what was ordered; then the firm orders what it
-//! used and a part (1 / restore days) of what its stock lacks, by normal need (H. Inoue, Y. Todo,
-//! Nature Sustainability 2 (2019); with the need of the day, small changes of orders would swell
-//! without end around every cycle of the network). α grows from 1 towards its most while
+//! used and a part (1 / restore days) of what its stock lacks, by normal need (with the need of the day,
+//! small changes of orders would swell without end around every cycle of the network). α grows from 1 towards its most while
 //! more is ordered than made, and falls back. Inputs of one sector replace one another, inputs of
 //! different sectors do not (Leontief). Nothing is random.
 

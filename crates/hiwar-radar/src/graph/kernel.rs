@@ -16,8 +16,7 @@
 //! whose end hangs on a fall within [`GUARD`] of eps, is computed again with less and in the end with
 //! nothing held back. Tests compare with the definition; so does `examples/esri_speed.rs`.
 //!
-//! Lanes of eight cascades over one pass of the links were tried and were slower: the firms that two
-//! failures reach overlap too little, and eight losses a firm no longer fit into the caches.
+//! Lanes of eight cascades over one pass of the links were tried and were several times slower.
 //!
 //! Firms are numbered by falling count of links, so that what is touched most lies together.
 

@@ -180,7 +180,7 @@ impl Network {
         markets: Vec<Arc<str>>,
         mut links: Vec<Link>,
     ) -> Result<Self, GraphError> {
-        let invalid = |text: String| Err(GraphError::Invalid(text));
+        let invalid = |text: String| Err(GraphError::Invalid(crate::brief::brief(text)));
         if u32::try_from(firms.len()).is_err() || u32::try_from(links.len()).is_err() {
             return invalid("more than 4 294 967 295 firms or links".into());
         }

@@ -48,6 +48,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
+use crate::brief::brief;
 use crate::graph::network::GraphError;
 
 pub mod lp;
@@ -173,9 +174,9 @@ impl Bill {
     ///
     /// When the text is not of the format (with line and column), or as [`Bill::new`].
     pub fn read(file: &str, text: &str) -> Result<Self, GraphError> {
-        let parsed: File =
-            serde_json::from_str(text).map_err(|error| GraphError::Invalid(format!("{file}: {error}")))?;
-        Self::new(parsed.nodes).map_err(|error| GraphError::Invalid(format!("{file}: {error}")))
+        let parsed: File = serde_json::from_str(text)
+            .map_err(|error| GraphError::Invalid(brief(format!("{file}: {error}"))))?;
+        Self::new(parsed.nodes).map_err(|error| GraphError::Invalid(brief(format!("{file}: {error}"))))
     }
 
     /// From nodes.

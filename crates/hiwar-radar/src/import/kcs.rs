@@ -115,7 +115,7 @@ pub(crate) fn read_xml(input: impl BufRead, since: &Cell<u64>, out: &mut Out<'_>
         file: out.file.to_owned(),
         line: out.line,
         field: "(XML)".to_owned(),
-        problem: Problem::Xml(what),
+        problem: Problem::Xml(crate::brief::brief(what)),
     };
     let mut depth = 0_u32;
     loop {

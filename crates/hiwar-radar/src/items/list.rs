@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::brief::brief;
 use crate::month::Date;
 
 /// A list of items with a version. Lists are dated because dependence moves: of the products one
@@ -111,7 +112,7 @@ impl ItemList {
     /// # Errors
     /// [`ItemError`], naming the item.
     pub fn parse(text: &str) -> Result<Self, ItemError> {
-        let list: Self = toml::from_str(text).map_err(|e| ItemError::Syntax(e.to_string()))?;
+        let list: Self = toml::from_str(text).map_err(|e| ItemError::Syntax(brief(e)))?;
         list.check()?;
         Ok(list)
     }
@@ -119,7 +120,7 @@ impl ItemList {
     fn check(&self) -> Result<(), ItemError> {
         let mut spans: BTreeMap<&str, Vec<(Date, Date)>> = BTreeMap::new();
         for item in &self.items {
-            let fail = |what: String| ItemError::Item { item: item.code.clone(), what };
+            let fail = |what: String| ItemError::Item { item: brief(&item.code), what: brief(what) };
             if item.code.trim().is_empty() {
                 return Err(fail("needs a code".to_owned()));
             }
