@@ -11,7 +11,7 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;mar
 color:#1b1f24;background:#fff}h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.5rem}\
 table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}\
 th,td{border-bottom:1px solid #d8dee4;padding:.3rem .8rem;text-align:start;vertical-align:top}\
-svg{width:100%;height:auto;margin:.5rem 0}\
+svg{width:100%;min-width:40rem;height:auto;margin:.5rem 0}.plot{overflow-x:auto}\
 @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}th,td{border-color:#30363d}svg{background:#fff;border-radius:6px}}";
 
 impl Page {
@@ -28,6 +28,11 @@ impl Page {
     /// A paragraph.
     pub fn paragraph(&mut self, text: &str) {
         self.body.push_str(&format!("<p>{}</p>\n", escape(text)));
+    }
+
+    /// A plot; on a narrow screen it is scrolled, not shrunk.
+    pub fn plot(&mut self, svg: &str) {
+        self.raw(&format!("<div class=\"plot\">{svg}</div>"));
     }
 
     /// Markup made here.

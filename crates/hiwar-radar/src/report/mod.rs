@@ -69,7 +69,7 @@ pub fn scan_page(scan: &Scan, series: &[Series], rule: &Rule) -> String {
         page.paragraph(&alarm.to_string());
         page.raw(&facts(alarm));
         if let Some(of) = series.iter().find(|s| s.key == alarm.series) {
-            page.raw(&series_plot(of, rule, alarm.month));
+            page.plot(&series_plot(of, rule, alarm.month));
         }
     }
     if scan.alarms.len() > 60 {
@@ -103,7 +103,7 @@ pub fn replay_page(replay: &Replay, rule: &Rule) -> String {
     let drops: Vec<Option<f64>> = replay.months.iter().map(|m| Some(share(m.drops, m.judged))).collect();
     let surges: Vec<Option<f64>> = replay.months.iter().map(|m| Some(share(m.surges, m.judged))).collect();
     for (title, values) in [("Series that drop", &drops), ("Series that surge", &surges)] {
-        page.raw(
+        page.plot(
             &TimeSeries {
                 title,
                 unit: "% of judged series",

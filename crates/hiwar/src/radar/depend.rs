@@ -169,7 +169,7 @@ fn page(book: &Book) -> String {
         .take(40)
         .map(|e| (format!("{} · {}", e.item, e.by_value.top_partner), e.by_value.hhi))
         .collect();
-    page.raw(&bars("The most concentrated imports, with their largest source", "HHI by value", &top));
+    page.plot(&bars("The most concentrated imports, with their largest source", "HHI by value", &top));
     let mut rows = String::from(
         "<table><tr><th>item</th><th>HHI value</th><th>HHI weight</th><th>largest source</th><th>imports/exports</th><th>C4</th></tr>",
     );

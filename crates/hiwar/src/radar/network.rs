@@ -125,7 +125,7 @@ impl Stress {
                     .take(self.top)
                     .map(|(at, esri)| (firm(*at).to_owned(), esri * 100.0))
                     .collect();
-                page.raw(&bars("Firms with the largest cascades", "% of all output", &top));
+                page.plot(&bars("Firms with the largest cascades", "% of all output", &top));
                 self.output.write(&page.finish())?;
             }
         }
