@@ -58,6 +58,46 @@ fn korea_s_imports_are_imported_screened_and_explained() {
 }
 
 #[test]
+fn a_signal_becomes_a_draft_and_leaves_only_when_a_desk_sends_it() {
+    let (both, dialogue) = newcomer::Ministries::talking();
+    let store = both.person.path("radar");
+    let store = store.to_str().unwrap();
+    both.person.hiwar(&["radar", "import", &korea(), "--received", "2022-02-01", "--store", store]).ok();
+    let signal = "kcs:KR:import:2811111000:JP:2019-07";
+    let args = [
+        "radar",
+        "draft",
+        signal,
+        "--dialogue",
+        &dialogue,
+        "--as-of",
+        "2019-08-15",
+        "--rule",
+        "robust-36",
+        "--store",
+        store,
+        "--node",
+        "motie",
+    ];
+    let before = both.held("motie", &dialogue);
+    let drafted = both.person.hiwar(&args).ok();
+    assert!(
+        drafted.out.contains("18 % of the usual") && drafted.err.contains("Nothing was sent"),
+        "{}",
+        drafted.out
+    );
+    assert_eq!(both.held("motie", &dialogue), before);
+    both.person.hiwar(&[&args[..], &["--send"]].concat()).ok();
+    both.settle(&dialogue);
+    let there = both.held("meti", &dialogue);
+    assert_eq!(there.len(), before.len() + 1, "it has reached the peer");
+    let other = signal.replace("2019-07", "2019-06");
+    let mut quiet = args;
+    quiet[2] = &other;
+    both.person.hiwar(&quiet).refused(&["does not alarm"]);
+}
+
+#[test]
 fn the_dependency_book_of_2018_says_what_the_reference_says_and_what_has_changed() {
     let person = with_korea();
     let made = person

@@ -185,8 +185,8 @@ pub fn api_action(data: &[u8]) {
 pub fn api_action_seeds() -> Vec<Vec<u8>> {
     let of = "aed3f2a8ba140fb21a7cb00d5908d3e65f21732cbf807a646481b79fc4a4a2d7";
     vec![
-        br#"{"desk":"trade","action":"open","title":{"en":"Hydrogen fluoride"},"with":["did:web:meti.example"],"arrangement":"None","cap":"amber"}"#.to_vec(),
-        format!(r#"{{"action":"say","dialogue":"{of}","marking":"green","texts":{{"en":"x","ko":"y"}},"prevailing":"en","attachments":[{{"name":"a.csv","media_type":"text/csv","size":3,"sha256":"{of}"}}]}}"#).into_bytes(),
+        br#"{"desk":"trade","action":"open","title":{"en":"Hydrogen fluoride"},"with":["did:web:meti.example"],"arrangement":"None","cap":"TLP:AMBER"}"#.to_vec(),
+        format!(r#"{{"action":"say","dialogue":"{of}","marking":"TLP:GREEN","texts":{{"en":"x","ko":"y"}},"prevailing":"en","attachments":[{{"name":"a.csv","media_type":"text/csv","size":3,"sha256":"{of}"}}]}}"#).into_bytes(),
         format!(r#"{{"action":"correct","of":"{of}","texts":{{"en":"x"}}}}"#).into_bytes(),
         format!(r#"{{"action":"assent","of":"{of}"}}"#).into_bytes(),
     ]

@@ -3,6 +3,7 @@
 mod bench;
 mod corroborate;
 mod depend;
+mod draft;
 mod network;
 mod replay;
 mod scan;
@@ -37,6 +38,8 @@ pub(crate) enum RadarCommand {
     Stress(network::Stress),
     /// Days to stop against days to recover, and single points of failure
     Survive(network::Survive),
+    /// Make a statement of a signal for a dialogue; sent only when a desk says so
+    Draft(draft::Draft),
     /// Compare alarms with a peer without telling volumes
     #[command(subcommand)]
     Corroborate(corroborate::Corroborate),
@@ -53,6 +56,7 @@ impl RadarCommand {
             Self::Replay(command) => command.run(),
             Self::Stress(command) => command.run(),
             Self::Survive(command) => command.run(),
+            Self::Draft(command) => command.run(),
             Self::Corroborate(command) => command.run(),
             Self::Bench(command) => command.run(),
         }

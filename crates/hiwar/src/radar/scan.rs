@@ -66,7 +66,9 @@ fn table(found: &scan::Scan) -> String {
     for alarm in &found.alarms {
         text.push_str(&format!(
             "\n{} {:?} {:?}\n  {alarm}\n",
-            alarm.series.item, alarm.direction, alarm.strength
+            super::draft::signal(alarm),
+            alarm.direction,
+            alarm.strength
         ));
         text.push_str(&format!(
             "  CUSUM ↑ {:.1} ↓ {:.1} spreads; a new regime with {:.0} %",
