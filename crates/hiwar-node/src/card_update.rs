@@ -166,15 +166,14 @@ async fn change(shared: &Arc<Shared>, wanted: Wanted, text: &str) -> Result<Card
     succession::prepare_config(&shared.dir, &card, text)?;
     let keys = shared.keys();
     let adopted = rotation::adopt(shared, card.clone(), &[&*keys.organisation], keys.clone()).await;
-    match &adopted {
-        Ok(card) => {
+    Ok(rotation::settle(
+        adopted,
+        |card| {
             cards::keep(&shared.dir, shared.identity().cards())?;
-            succession::put_config_in_force(&shared.dir, card)?;
-        }
-        Err(error) if rotation::was_refused(error) => succession::give_up_config(&shared.dir, &card)?,
-        Err(_) => {}
-    }
-    Ok(adopted?)
+            succession::put_config_in_force(&shared.dir, card)
+        },
+        || succession::give_up_config(&shared.dir, &card),
+    )?)
 }
 
 /// Finds out before anything is changed whether the card would be taken and its address used.

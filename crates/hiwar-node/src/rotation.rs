@@ -109,11 +109,6 @@ pub(crate) async fn adopt(
     Ok(card)
 }
 
-/// Whether it is known that a card was not kept. After a failed commit only the next start can tell.
-pub(crate) fn was_refused(error: &RotationError) -> bool {
-    matches!(error, RotationError::Engine(_) | RotationError::Writer(WriterError::Engine(_)))
-}
-
 /// Brings a new key into force. Goes on to the end although whoever asked may not wait for it.
 pub(crate) async fn rotate(
     shared: Arc<Shared>,
@@ -150,7 +145,7 @@ async fn rotate_organisation_key(
     let new = Arc::new(new);
     let keys = Keys { organisation: new.clone(), node: old.node };
     let adopted = adopt(shared, card, &[&*old.organisation, &*new], keys).await;
-    settle(shared, &ORGANISATION, adopted)
+    settle_key(shared, &ORGANISATION, adopted)
 }
 
 async fn rotate_node_key(shared: &Shared, revocation: Option<Revocation>) -> Result<Card, RotationError> {
@@ -164,21 +159,30 @@ async fn rotate_node_key(shared: &Shared, revocation: Option<Revocation>) -> Res
     }
     let keys = Keys { organisation: old.organisation.clone(), node: Arc::new(new) };
     let adopted = adopt(shared, card, &[&*old.organisation], keys).await;
-    settle(shared, &NODE, adopted)
+    settle_key(shared, &NODE, adopted)
 }
 
-/// Puts the new key file in its place, or gives it up when its card was refused.
-fn settle(
+/// Puts what was prepared in its place, or gives it up when its card was refused. After a failed
+/// commit only the next start can tell.
+pub(crate) fn settle(
+    adopted: Result<Card, RotationError>,
+    put_in_force: impl FnOnce(&Card) -> Result<(), FolderError>,
+    give_up: impl FnOnce() -> Result<(), FolderError>,
+) -> Result<Card, RotationError> {
+    match &adopted {
+        Ok(card) => put_in_force(card)?,
+        Err(RotationError::Engine(_) | RotationError::Writer(WriterError::Engine(_))) => give_up()?,
+        Err(_) => {}
+    }
+    adopted
+}
+
+fn settle_key(
     shared: &Shared,
     place: &Place,
     adopted: Result<Card, RotationError>,
 ) -> Result<Card, RotationError> {
-    match &adopted {
-        Ok(_) => place.put_in_force(&shared.dir)?,
-        Err(error) if was_refused(error) => place.give_up(&shared.dir)?,
-        Err(_) => {}
-    }
-    adopted
+    settle(adopted, |_| place.put_in_force(&shared.dir), || place.give_up(&shared.dir))
 }
 
 /// Brings a new TLS key into force. From now on both certificates are shown, each to peers that
@@ -194,18 +198,17 @@ async fn rotate_certificate(shared: &Shared) -> Result<Card, RotationError> {
     card.tls_key = Some(hash);
     let keys = shared.keys();
     let adopted = adopt(shared, card, &[&*keys.organisation], keys.clone()).await;
-    match &adopted {
-        Ok(_) => {
+    settle(
+        adopted,
+        |_| {
             shared.certificates.prefer(hash);
-            succession::put_certificate_in_force(&shared.dir)?;
-        }
-        Err(error) if was_refused(error) => {
+            succession::put_certificate_in_force(&shared.dir)
+        },
+        || {
             shared.certificates.withdraw(hash);
-            succession::give_up_certificate(&shared.dir)?;
-        }
-        Err(_) => {}
-    }
-    adopted
+            succession::give_up_certificate(&shared.dir)
+        },
+    )
 }
 
 /// A new certificate for the peers' listener.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::month::{Date, Month};
-use crate::scan::{Alarm, Direction, Rule, Strength, exporter_of, scan};
+use crate::scan::{Alarm, Direction, Rule, scan};
 use crate::series::{Series, SeriesKey};
 
 /// Most months without an alarm inside one episode.
@@ -145,7 +145,7 @@ impl Event {
     }
 
     fn touches(&self, key: &SeriesKey) -> bool {
-        let (exporter, importer) = exporter_of(key);
+        let (exporter, importer) = key.exporter_and_importer();
         **exporter == *self.exporter
             && (self.importer == "*" || **importer == *self.importer)
             && *key.item == *self.item
@@ -261,11 +261,4 @@ pub fn episodes(alarms: &[Alarm], events: &[Event]) -> Vec<Episode> {
         }
     }
     episodes
-}
-
-impl Episode {
-    /// How far out of line at its farthest, in classes.
-    pub fn strength(&self) -> Strength {
-        Strength::of(self.peak_z)
-    }
 }

@@ -89,12 +89,19 @@ impl Series {
     }
 }
 
-impl fmt::Display for SeriesKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (from, to) = match self.flow {
+impl SeriesKey {
+    /// Who sends and who receives, whoever reports it.
+    pub fn exporter_and_importer(&self) -> (&Arc<str>, &Arc<str>) {
+        match self.flow {
             Flow::Import => (&self.partner, &self.reporter),
             Flow::Export => (&self.reporter, &self.partner),
-        };
+        }
+    }
+}
+
+impl fmt::Display for SeriesKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = self.exporter_and_importer();
         write!(f, "{} {from} → {to} ({}, {})", self.item, self.source, self.reporter)
     }
 }

@@ -284,12 +284,11 @@ impl World {
         Ok(())
     }
 
-    /// How many honest nodes have halted or are not dealt with; their peers keep trying.
-    pub(crate) fn halted_or_distrusted(&self) -> u64 {
-        let honest = self.nodes.iter().filter(|n| n.honest).filter_map(|n| n.engine.as_ref());
-        let troubled = honest.filter(|e| {
+    /// Whether an honest node has halted or does not deal with a peer; their peers keep trying.
+    pub(crate) fn halted_or_distrusted(&self) -> bool {
+        let mut honest = self.nodes.iter().filter(|n| n.honest).filter_map(|n| n.engine.as_ref());
+        honest.any(|e| {
             e.halted().is_some() || e.peers().any(|p| matches!(p.standing, Standing::Distrusted { .. }))
-        });
-        troubled.count() as u64
+        })
     }
 }

@@ -315,7 +315,7 @@ impl World {
         let polls = if self.swarm.pull { pairs * 2 * 65 } else { 0 };
         let most = pairs * (compares * 4 + 4) + polls;
         // Who is not trusted, or halted, is sent again and again what waits for it.
-        if sent > most && self.halted_or_distrusted() == 0 {
+        if sent > most && !self.halted_or_distrusted() {
             return Err(self.wrong(format!("{sent} messages in {minutes} quiet minutes; {most} would do")));
         }
         match self.not_converged() {

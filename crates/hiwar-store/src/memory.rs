@@ -128,11 +128,6 @@ impl MemoryStore {
         copy
     }
 
-    /// Whether a transaction is open.
-    pub fn in_transaction(&self) -> bool {
-        !self.undo.is_empty()
-    }
-
     /// All entries, in order of arrival.
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = &StoredEntry> {
         self.tables.entries.values()

@@ -143,7 +143,10 @@ impl Engine {
         peer.record.clock_skew_ms = Some(briefing.time.millis_since(now));
         peer.last_exchange = now;
         self.dirty_peers.insert(did.clone());
-        self.learn_cards(did, &briefing.cards, now);
+        // Those of a batch were learned before it was asked whether to deal with its sender.
+        if source == Source::Reply {
+            self.learn_cards(did, &briefing.cards, now);
+        }
         self.note_known(did, &briefing);
         self.check_log(did, &briefing.log, source, now, &mut news);
         self.check_answers(did, &briefing.answers, &briefing.log, source, now);

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::month::{Date, Month};
-use crate::scan::{Alarm, Direction, Strength, exporter_of};
+use crate::scan::{Alarm, Direction, Strength};
 use crate::series::{Flow, SeriesKey};
 
 /// Most claims in one exchange.
@@ -141,7 +141,12 @@ pub fn shared_item(item: &str) -> Arc<str> {
 }
 
 fn subject_of(key: &SeriesKey, month: Month, direction: Direction) -> Subject {
-    Subject { exporter: exporter_of(key).0.clone(), item: shared_item(&key.item), month, direction }
+    Subject {
+        exporter: key.exporter_and_importer().0.clone(),
+        item: shared_item(&key.item),
+        month,
+        direction,
+    }
 }
 
 /// What alarms on imports say to others. Of several alarms on one subject the strongest counts.
@@ -185,7 +190,7 @@ impl Sight {
     /// Takes in a month that was screened: the series that were judged, and the alarms.
     pub fn add<'a>(&mut self, month: Month, judged: impl Iterator<Item = &'a SeriesKey>, alarms: &[Alarm]) {
         for key in judged {
-            let (exporter, _) = exporter_of(key);
+            let (exporter, _) = key.exporter_and_importer();
             self.judged.insert((side_of(key), exporter.clone(), shared_item(&key.item), month));
         }
         for alarm in alarms {

@@ -1,7 +1,6 @@
 //! Monthly screening: which series are abnormal in a month, how abnormal, and why.
 
 pub mod fleet;
-mod pooled;
 mod rule;
 
 use std::collections::BTreeMap;
@@ -9,7 +8,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use pooled::{Pool, exporter_of, pools};
 pub use rule::{Cut, Rule};
 
 use crate::detect::bocpd::{Bocpd, Prepared};
@@ -177,8 +175,11 @@ struct Judged<'a> {
 pub fn scan(series: &[Series], month: Month, as_of: Date, rule: &Rule) -> Scan {
     let mut judged = Vec::new();
     let mut unjudged: BTreeMap<Unjudged, usize> = BTreeMap::new();
+    // A series is scored at most once for each of its months.
+    let longest = series.iter().map(|s| s.months.len()).max().unwrap_or(0);
+    let prepared = Prepared::new(Bocpd::default(), longest);
     for one in series {
-        match judge(one, Measure::quantity_of(one), month, rule) {
+        match judge(one, Measure::quantity_of(one), month, rule, &prepared) {
             Ok(found) => judged.push(found),
             Err(reason) => *unjudged.entry(reason).or_insert(0) += 1,
         }
@@ -252,6 +253,7 @@ fn judge<'a>(
     measure: Measure,
     month: Month,
     rule: &Rule,
+    prepared: &Prepared,
 ) -> Result<Judged<'a>, Unjudged> {
     let amount = series.at(month).and_then(|o| measure.of(o)).ok_or(Unjudged::NotReported)?;
     let count = usize::try_from(month.since(series.first)).unwrap_or(0) + 1;
@@ -264,7 +266,6 @@ fn judge<'a>(
         return Err(Unjudged::Immaterial);
     }
     let history: Vec<f64> = scores.into_iter().flatten().map(|s| s.z).collect();
-    let prepared = Prepared::new(Bocpd::default(), history.len() + 1);
     let (mut sums, mut runs, mut new_regime) = (Sums::default(), prepared.runs(), 0.0);
     for z in history.iter().chain([&score.z]) {
         sums = Cusum::default().step_anew(sums, *z);
