@@ -1,8 +1,9 @@
 //! Real nodes as processes of their own, for the demo, the bench and the tests.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -22,8 +23,27 @@ pub struct NodeProcess {
     child: Option<Child>,
 }
 
-fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+/// Ports for nodes lie here. Systems give connections that leave theirs from 32,768 up, so that none of those takes
+/// a port between the choice and the node's start.
+const PORTS: std::ops::Range<u16> = 16_384..32_768;
+
+/// Two addresses on loopback with neighbouring ports that nobody listens on; each call of a process gets its own.
+///
+/// # Errors
+/// When all are taken.
+pub fn free_addresses() -> anyhow::Result<[SocketAddr; 2]> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let pairs = u16::try_from(PORTS.len() / 2)?;
+    // Processes that run side by side begin at different places.
+    let begin = u16::try_from(std::process::id().wrapping_mul(61) % u32::from(pairs))?;
+    for _ in 0..pairs {
+        let pair = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % pairs;
+        let [a, b] = [0, 1].map(|n| SocketAddr::from((Ipv4Addr::LOCALHOST, PORTS.start + 2 * pair + n)));
+        if TcpListener::bind(a).is_ok() && TcpListener::bind(b).is_ok() {
+            return Ok([a, b]);
+        }
+    }
+    bail!("no two neighbouring ports from {} to {} are free", PORTS.start, PORTS.end)
 }
 
 impl NodeProcess {
@@ -32,12 +52,13 @@ impl NodeProcess {
     /// # Errors
     /// When it cannot be made, or does not become ready.
     pub async fn make(program: &Path, dir: &Path, name: &str) -> anyhow::Result<Self> {
+        let [listen, api_listen] = free_addresses()?;
         let new = NewNode {
             did: format!("did:web:{name}.example").parse()?,
             name: name.to_owned(),
-            listen: Some(free_address()?),
+            listen: Some(listen),
             public_url: None,
-            api_listen: free_address()?,
+            api_listen,
             connect_from: None,
             desks: vec!["desk".into()],
             tls: Tls::Pinned,

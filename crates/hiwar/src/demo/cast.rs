@@ -1,13 +1,13 @@
 //! The three nodes: their folders, processes and links, and what their local APIs say.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use hiwar::api_client::ApiClient;
-use hiwar::node_process::NodeProcess;
+use hiwar::node_process::{NodeProcess, free_addresses};
 use hiwar_dialogue::entry::EntryId;
 use hiwar_dialogue::ledger::View as _;
 use hiwar_node::config::{CONFIG_FILE, Config, DeliveryConfig, Tls};
@@ -16,6 +16,7 @@ use hiwar_store::SqliteReader;
 use hiwar_trust::identity::Identity;
 use hiwar_trust::invitation::Invitation;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use super::network::Network;
 use super::script::{Party, Script};
@@ -84,15 +85,10 @@ impl Cast {
     pub(super) async fn make(dir: &Path, script: &Script) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program cannot be found")?;
         let network = Network::new();
-        // All ports are asked for before any is given back, so that they differ.
-        let mut ports = Vec::new();
-        for party in Party::ALL {
-            let inner = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-            ports.push((party, inner, tokio::net::TcpListener::bind("127.0.0.1:0").await?));
-        }
         let mut actors = BTreeMap::new();
-        for (party, [peers, desks], front) in ports {
-            let (listen, api) = (peers.local_addr()?, desks.local_addr()?);
+        for party in Party::ALL {
+            let [listen, api] = free_addresses()?;
+            let front = TcpListener::bind("127.0.0.1:0").await?;
             let public_url = format!("https://{}", front.local_addr()?);
             let dir = dir.join(party.key());
             let new = NewNode {

@@ -1,6 +1,6 @@
 //! A peer that was added in good order, holds valid keys, and makes its requests by hand.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use hiwar::api_client::block_on;
@@ -82,15 +82,15 @@ impl Mallory {
     /// Makes itself a peer of meti. It accepts no connection unless it `listens`, without TLS.
     pub(crate) fn peer_of(both: &Ministries, listens: bool) -> Self {
         let dir = both.person.path("mallory");
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let listen = listens.then(free);
+        let [address, api_listen] = hiwar::node_process::free_addresses().unwrap();
+        let listen = listens.then_some(address);
         let did: Did = "did:web:mallory.example".parse().unwrap();
         let new = NewNode {
             did: did.clone(),
             name: "Mallory".into(),
             listen,
             public_url: None,
-            api_listen: free(),
+            api_listen,
             desks: vec!["desk".into()],
             tls: Tls::BehindProxy,
             connect_from: None,

@@ -15,7 +15,7 @@ pub(crate) mod ministries;
 pub(crate) use ministries::Ministries;
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -327,13 +327,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Option<String> {
 
 /// A free port whose successor is free as well, so that `init --listen` can put the desks there.
 pub(crate) fn two_free_ports() -> u16 {
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
-    }
+    hiwar::node_process::free_addresses().unwrap()[0].port()
 }
 
 /// Looks again and again until `done` is true.
