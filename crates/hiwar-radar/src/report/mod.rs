@@ -2,6 +2,7 @@
 
 pub mod html;
 pub mod plot;
+pub mod records;
 
 use crate::detect::robust::{self, RobustZ};
 use crate::month::Month;

@@ -71,7 +71,7 @@ impl Bench {
         }
         match self.output.format {
             Format::Json => self.output.json(&report)?,
-            Format::Table | Format::Csv | Format::Html => self.output.write(&text)?,
+            _ => self.output.write(&text)?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -70,7 +70,7 @@ impl Depend {
         };
         match self.output.format {
             Format::Json => self.output.json(&serde_json::json!({ "book": book, "churn": churn }))?,
-            Format::Csv => self.output.write(&csv(&book))?,
+            Format::Csv | Format::Parquet => self.output.write(&csv(&book))?,
             Format::Table => self.output.write(&table(&book, churn.as_ref()))?,
             Format::Html => self.output.write(&page(&book))?,
         }

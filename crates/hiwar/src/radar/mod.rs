@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use hiwar_radar::month::{Date, Month};
+use hiwar_radar::report::records::Records;
 use hiwar_radar::scan::Rule;
 use hiwar_radar::series::{Flow, Series};
 use hiwar_radar::store::{Filter, Store};
@@ -72,6 +73,8 @@ pub(crate) enum Format {
     Json,
     /// For spreadsheets
     Csv,
+    /// For data tools
+    Parquet,
     /// A page with plots
     Html,
 }
@@ -152,18 +155,36 @@ impl SeriesArgs {
     }
 }
 
+/// A result in all its forms; only the one that is asked for is made.
+struct Shown<'a, J> {
+    /// For programs.
+    json: &'a J,
+    /// For spreadsheets and data tools.
+    records: &'a dyn Fn() -> Records,
+    /// For people, in a terminal.
+    table: &'a dyn Fn() -> String,
+    /// For people, as a page.
+    page: &'a dyn Fn() -> String,
+}
+
 impl OutputArgs {
+    /// Shows a result as it is asked for.
+    fn show<J: Serialize>(&self, shown: &Shown<'_, J>) -> anyhow::Result<()> {
+        match self.format {
+            Format::Json => self.json(shown.json),
+            Format::Csv => self.write(&(shown.records)().csv()),
+            Format::Parquet => anyhow::bail!("this build cannot write Parquet"),
+            Format::Html => self.write(&(shown.page)()),
+            Format::Table => self.write(&(shown.table)()),
+        }
+    }
+
     /// Writes to the file, whole or not at all, or to standard output.
     fn write(&self, text: &str) -> anyhow::Result<()> {
-        let Some(path) = &self.output else { return print(text.trim_end_matches('\n')) };
-        let part = path.with_extension("part");
-        let mut file = std::fs::File::create(&part).with_context(|| part.display().to_string())?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .with_context(|| part.display().to_string())?;
-        std::fs::rename(&part, path).with_context(|| path.display().to_string())?;
-        eprintln!("Wrote {}", path.display());
-        Ok(())
+        match &self.output {
+            Some(path) => whole(path, text.as_bytes()),
+            None => print(text.trim_end_matches('\n')),
+        }
     }
 
     fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
@@ -172,6 +193,16 @@ impl OutputArgs {
             Some(_) => self.write(&(serde_json::to_string_pretty(value)? + "\n")),
         }
     }
+}
+
+/// Writes a file, whole or not at all.
+fn whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = std::fs::File::create(&part).with_context(|| part.display().to_string())?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).with_context(|| part.display().to_string())?;
+    std::fs::rename(&part, path).with_context(|| path.display().to_string())?;
+    eprintln!("Wrote {}", path.display());
+    Ok(())
 }
 
 /// A rule by name, or from a file.

@@ -85,7 +85,7 @@ impl Stress {
                     "firms": firms,
                 }))?;
             }
-            Format::Csv => {
+            Format::Csv | Format::Parquet => {
                 let mut text = String::from("firm,esri,down,up,rounds\n");
                 for (at, esri) in &ranked {
                     let c = shares(*at);

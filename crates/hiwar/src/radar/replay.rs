@@ -63,7 +63,7 @@ impl Replay {
         match self.output.format {
             Format::Json => self.output.json(&done)?,
             Format::Html => self.output.write(&report::replay_page(&done, &rule))?,
-            Format::Csv => self.output.write(&csv(&done))?,
+            Format::Csv | Format::Parquet => self.output.write(&csv(&done))?,
             Format::Table => self.output.write(&table(&done))?,
         }
         let judged = done.months.iter().any(|m| m.judged > 0);

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use hiwar_radar::month::{Date, Month};
 use hiwar_radar::report;
-use hiwar_radar::scan::{self, Alarm};
+use hiwar_radar::report::records::Records;
+use hiwar_radar::scan;
 
-use super::{Format, OutputArgs, SeriesArgs, StoreArgs, cell, newest_month, rule, series};
+use super::{OutputArgs, SeriesArgs, Shown, StoreArgs, newest_month, rule, series};
 
 /// Screen a month
 #[derive(Debug, clap::Args)]
@@ -39,12 +40,12 @@ impl Scan {
             return Ok(ExitCode::FAILURE);
         };
         let found = scan::scan(&all, month, as_of, &rule);
-        match self.output.format {
-            Format::Json => self.output.json(&found)?,
-            Format::Csv => self.output.write(&csv(&found.alarms))?,
-            Format::Html => self.output.write(&report::scan_page(&found, &all, &rule))?,
-            Format::Table => self.output.write(&table(&found))?,
-        }
+        self.output.show(&Shown {
+            json: &found,
+            records: &|| records(&found),
+            table: &|| table(&found),
+            page: &|| report::scan_page(&found, &all, &rule),
+        })?;
         Ok(if found.alarms.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
@@ -84,41 +85,35 @@ fn table(found: &scan::Scan) -> String {
     text
 }
 
-fn csv(alarms: &[Alarm]) -> String {
-    let mut text = String::from(
-        "source,reporter,partner,item,flow,month,measure,direction,strength,amount,middle,spread,z,ratio,p,q,cusum_up,cusum_down,new_regime,rule,as_of,silent_from\n",
-    );
-    let number = |v: Option<f64>| v.map_or(String::new(), |v| v.to_string());
-    for a in alarms {
-        let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
-        text.push_str(
-            &[
-                cell(&a.series.source),
-                cell(&a.series.reporter),
-                cell(&a.series.partner),
-                cell(&a.series.item),
-                word(&a.series.flow),
-                a.month.to_string(),
-                word(&a.measure),
-                word(&a.direction),
-                word(&a.strength),
-                a.amount.to_string(),
-                a.middle.to_string(),
-                a.spread.to_string(),
-                a.z.to_string(),
-                a.ratio.to_string(),
-                number(a.p),
-                number(a.q),
-                a.cusum_up.to_string(),
-                a.cusum_down.to_string(),
-                a.new_regime.to_string(),
-                a.rule.clone(),
-                a.as_of.to_string(),
-                a.silent_from.to_string(),
-            ]
-            .join(","),
-        );
-        text.push('\n');
-    }
-    text
+fn records(found: &scan::Scan) -> Records {
+    let alarms = || found.alarms.iter();
+    Records::default()
+        .note("rule", &found.rule)
+        .note("as_of", found.as_of.to_string())
+        .text("source", alarms().map(|a| &a.series.source))
+        .text("reporter", alarms().map(|a| &a.series.reporter))
+        .text("partner", alarms().map(|a| &a.series.partner))
+        .text("item", alarms().map(|a| &a.series.item))
+        .text("flow", alarms().map(|a| word(&a.series.flow)))
+        .text("month", alarms().map(|a| a.month))
+        .text("measure", alarms().map(|a| word(&a.measure)))
+        .text("direction", alarms().map(|a| word(&a.direction)))
+        .text("strength", alarms().map(|a| word(&a.strength)))
+        .number("amount", alarms().map(|a| a.amount))
+        .number("middle", alarms().map(|a| a.middle))
+        .number("spread", alarms().map(|a| a.spread))
+        .number("z", alarms().map(|a| a.z))
+        .number("ratio", alarms().map(|a| a.ratio))
+        .number("p", alarms().map(|a| a.p))
+        .number("q", alarms().map(|a| a.q))
+        .number("cusum_up", alarms().map(|a| a.cusum_up))
+        .number("cusum_down", alarms().map(|a| a.cusum_down))
+        .number("new_regime", alarms().map(|a| a.new_regime))
+        .text("rule", alarms().map(|a| &a.rule))
+        .text("as_of", alarms().map(|a| a.as_of))
+        .number("silent_from", alarms().map(|a| a.silent_from))
+}
+
+fn word(value: &dyn std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
 }
