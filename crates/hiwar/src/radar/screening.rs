@@ -22,11 +22,11 @@ const EVENT_EVERY: usize = 5_000;
 /// What was measured.
 #[derive(Debug, Serialize)]
 pub(crate) struct Screening {
-    series: usize,
+    pub(crate) series: usize,
     months: usize,
     threads: usize,
-    rebuild_s: f64,
-    new_month_s: f64,
+    pub(crate) rebuild_s: f64,
+    pub(crate) new_month_s: f64,
     points_per_second: f64,
     alarms: usize,
     events_put_in: usize,
@@ -95,25 +95,17 @@ pub(crate) fn peak_memory_mib() -> f64 {
     line.trim().trim_end_matches(" kB").parse::<f64>().map_or(0.0, |kib| kib / 1024.0)
 }
 
-impl std::fmt::Display for Screening {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(
-            f,
-            "B3 screening      {} series of {} months, {} threads",
-            self.series, self.months, self.threads
-        )?;
-        writeln!(
-            f,
-            "  full rebuild    {:.1} s, {:.2} M points/s",
-            self.rebuild_s,
-            self.points_per_second / 1e6
-        )?;
-        writeln!(f, "  a new month     {:.2} s", self.new_month_s)?;
-        writeln!(
-            f,
-            "  events found    {} of {} put in, among {} alarms",
-            self.events_found, self.events_put_in, self.alarms
-        )?;
-        writeln!(f, "  peak memory     {:.0} MiB", self.peak_memory_mib)
+impl Screening {
+    /// What is to be said beside the times.
+    pub(crate) fn remark(&self) -> String {
+        format!(
+            "B3: {:.2} million points a second in the rebuild; {} of {} events found that were put in, among {} alarms; \
+             peak memory {:.0} MiB.",
+            self.points_per_second / 1e6,
+            self.events_found,
+            self.events_put_in,
+            self.alarms,
+            self.peak_memory_mib
+        )
     }
 }
