@@ -22,6 +22,7 @@ list!(HS5_SITC2, "hs5_sitc2");
 list!(HS6_BEC4, "hs6_bec4");
 list!(SITC2_RAUCH, "sitc2_rauch");
 list!(SIGMA_HS0, "sigma_hs0");
+list!(HS6_NAMES, "hs6_names");
 
 /// A list that does not inflate is empty; a test reads all of them.
 fn inflate(bytes: &[u8]) -> String {
@@ -63,6 +64,7 @@ mod tests {
             ("hs6_bec4", &HS6_BEC4, 5927),
             ("sitc2_rauch", &SITC2_RAUCH, 1189),
             ("sigma_hs0", &SIGMA_HS0, 11293),
+            ("hs6_names", &HS6_NAMES, 6940),
         ] {
             assert_eq!(rows(list).count(), rows_expected, "{name}");
         }

@@ -11,6 +11,8 @@ mod economies;
 pub mod goods;
 mod list;
 mod lists;
+mod names;
 
 pub use economies::{Scheme, alpha3, economy, economy_name};
 pub use list::{Item, ItemError, ItemLink, ItemList};
+pub use names::{Name, name_of};
