@@ -175,7 +175,7 @@ pub fn bars(title: &str, unit: &str, items: &[(String, f64)]) -> String {
 }
 
 /// A step of 1, 2 or 5 times a power of ten, at least as large.
-fn round_step(least: f64) -> f64 {
+pub(crate) fn round_step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= least).unwrap_or(10.0 * power)
 }
