@@ -3,6 +3,7 @@
 //! * [`network`] — firms, sectors, links and essentiality, and their readers,
 //! * [`esri`] — the economic systemic risk index of every firm,
 //! * [`naive`] — the same by its definition, to compare with,
+//! * [`trace`] — one cascade round by round: whom it reaches when, and by whom,
 //! * [`whatif`] — the index before and after links are edited,
 //! * [`generate`] — synthetic networks with a fixed seed,
 //! * [`ario`] — output day by day after a shock, with inventories,
@@ -19,6 +20,7 @@ pub mod naive;
 pub mod network;
 pub mod points;
 pub mod survive;
+pub mod trace;
 pub mod whatif;
 
 pub use esri::{Essentiality, Options, esri_all, esri_of};

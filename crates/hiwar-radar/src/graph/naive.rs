@@ -13,6 +13,17 @@ use crate::graph::network::{GraphError, Network};
 ///
 /// As [`crate::graph::esri_of`].
 pub fn esri_naive(network: &Network, options: &Options, shock: &[Shock]) -> Result<Cascade, GraphError> {
+    observed(network, options, shock, |_, _, _| {})
+}
+
+/// As [`esri_naive`]; `after` is told after each round, from 1, what each firm is left with downstream (hd) and
+/// upstream (hu).
+pub(crate) fn observed(
+    network: &Network,
+    options: &Options,
+    shock: &[Shock],
+    mut after: impl FnMut(u32, &[f64], &[f64]),
+) -> Result<Cascade, GraphError> {
     check_options(options)?;
     check_shock(network, shock)?;
     let (firms, links) = (network.firms(), network.links());
@@ -70,6 +81,7 @@ pub fn esri_naive(network: &Network, options: &Options, shock: &[Shock]) -> Resu
         let fall = |old: &[f64], new: &[f64]| old.iter().zip(new).map(|(a, b)| a - b).fold(0.0, f64::max);
         let most = fall(&hd, &new_d).max(fall(&hu, &new_u));
         (hd, hu) = (new_d, new_u);
+        after(rounds, &hd, &hu);
         if most < options.eps {
             break;
         }

@@ -1,6 +1,10 @@
 //! What people see of a judgement: pages that stand alone, with plots as SVG.
 
+pub mod cascade;
 pub mod html;
+pub(crate) mod ink;
+pub mod lines;
+pub mod map;
 pub mod plot;
 pub mod records;
 

@@ -4,10 +4,11 @@ mod bench;
 mod corroborate;
 mod depend;
 mod draft;
-mod network;
 mod replay;
 mod scan;
 mod screening;
+mod stress;
+mod survive;
 mod tables;
 
 use std::io::Write as _;
@@ -36,9 +37,9 @@ pub(crate) enum RadarCommand {
     /// What a rule would have said, month by month, and how often it would have been wrong
     Replay(replay::Replay),
     /// What each firm's failure would stop, and what a second source would change
-    Stress(network::Stress),
+    Stress(stress::Stress),
     /// Days to stop against days to recover, and single points of failure
-    Survive(network::Survive),
+    Survive(survive::Survive),
     /// Make a statement of a signal for a dialogue; sent only when a desk says so
     Draft(draft::Draft),
     /// Compare alarms with a peer without telling volumes
