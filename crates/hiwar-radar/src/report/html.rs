@@ -12,7 +12,7 @@ color:#1b1f24;background:#fff}h1{font-size:1.6rem}h2{font-size:1.15rem;margin-to
 table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}\
 th,td{border-bottom:1px solid #d8dee4;padding:.3rem .8rem;text-align:start;vertical-align:top}\
 svg{width:100%;min-width:40rem;height:auto;margin:.5rem 0}.plot{overflow-x:auto}\
-@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}th,td{border-color:#30363d}svg{background:#fff;border-radius:6px}}";
+@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}th,td{border-color:#30363d}}";
 
 impl Page {
     /// A page with a title.
@@ -46,8 +46,10 @@ impl Page {
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-             <title>{0}</title><style>{STYLE}</style></head>\n<body><h1>{0}</h1>\n{1}</body></html>\n",
-            self.title, self.body
+             <title>{0}</title><style>{STYLE}{2}</style></head>\n<body><h1>{0}</h1>\n{1}</body></html>\n",
+            self.title,
+            self.body,
+            super::ink::STYLE
         )
     }
 }

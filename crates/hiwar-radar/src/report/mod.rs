@@ -1,6 +1,8 @@
 //! What people see of a judgement: pages that stand alone, with plots as SVG.
 
 pub mod html;
+pub(crate) mod ink;
+pub mod map;
 pub mod plot;
 pub mod records;
 

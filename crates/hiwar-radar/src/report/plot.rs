@@ -1,6 +1,7 @@
 //! Plots as SVG, with a title and a description for those who cannot see them.
 
 use super::html::escape;
+use super::ink::{self, BLUE, GRID, ORANGE, QUIET, RED};
 use crate::month::Month;
 
 const WIDTH: f64 = 900.0;
@@ -57,21 +58,15 @@ impl TimeSeries<'_> {
         let count = self.values.len().max(2);
         let x = |t: usize| LEFT + (WIDTH - LEFT - RIGHT) * t as f64 / (count - 1) as f64;
         let y = |v: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - v.clamp(0.0, top) / top);
-        let mut out = String::new();
-        out.push_str(&format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
-             font-family=\"system-ui,sans-serif\" font-size=\"12\"><title>{}</title><desc>{}</desc>",
-            escape(self.title),
-            escape(&self.description())
-        ));
-        out.push_str(&format!("<text x=\"{LEFT}\" y=\"18\" font-weight=\"600\">{}</text><text x=\"{}\" y=\"18\" text-anchor=\"end\" fill=\"#57606a\">{}</text>",
+        let mut out = ink::open(WIDTH, HEIGHT, self.title, &self.description());
+        out.push_str(&format!("<text x=\"{LEFT}\" y=\"18\" font-weight=\"600\">{}</text><text x=\"{}\" y=\"18\" text-anchor=\"end\" fill=\"{QUIET}\">{}</text>",
             escape(self.title),
             WIDTH - RIGHT,
             escape(self.unit)
         ));
         let mut at = 0.0;
         while at <= top * 1.0001 {
-            out.push_str(&format!("<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{2:.1}\" y2=\"{2:.1}\" stroke=\"#d8dee4\"/><text x=\"{3}\" y=\"{4:.1}\" text-anchor=\"end\" fill=\"#57606a\">{1}</text>",
+            out.push_str(&format!("<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{2:.1}\" y2=\"{2:.1}\" stroke=\"{GRID}\"/><text x=\"{3}\" y=\"{4:.1}\" text-anchor=\"end\" fill=\"{QUIET}\">{1}</text>",
                 WIDTH - RIGHT,
                 short(at),
                 y(at),
@@ -93,11 +88,11 @@ impl TimeSeries<'_> {
                 None => pen_up = true,
             }
         }
-        out.push_str(&format!("<path d=\"{line}\" fill=\"none\" stroke=\"#0969da\" stroke-width=\"1.8\"/>"));
+        out.push_str(&format!("<path d=\"{line}\" fill=\"none\" stroke=\"{BLUE}\" stroke-width=\"1.8\"/>"));
         for mark in self.marks {
             let Ok(t) = usize::try_from(mark.month.since(self.first)) else { continue };
             let Some(Some(value)) = self.values.get(t) else { continue };
-            let colour = if mark.below { "#cf222e" } else { "#bc4c00" };
+            let colour = if mark.below { RED } else { ORANGE };
             out.push_str(&format!(
                 "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"{colour}\"><title>{}</title></circle>",
                 x(t),
@@ -125,7 +120,7 @@ impl TimeSeries<'_> {
             let month = self.first.plus(i32::try_from(t).unwrap_or(0));
             if month.month() == 1 && usize::from(month.year()) % every == 0 {
                 out.push_str(&format!(
-                    "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" fill=\"#57606a\">{}</text>",
+                    "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" fill=\"{QUIET}\">{}</text>",
                     x(t),
                     HEIGHT - 10.0,
                     month.year()
@@ -145,7 +140,7 @@ impl TimeSeries<'_> {
         };
         let (high, mut low) = (points(&|b| b.high), points(&|b| b.low));
         low.reverse();
-        out.push_str(&format!("<polygon points=\"{} {}\" fill=\"#0969da\" opacity=\"0.12\"/><polyline points=\"{}\" fill=\"none\" stroke=\"#0969da\" stroke-dasharray=\"4 4\" opacity=\"0.6\"/>",
+        out.push_str(&format!("<polygon points=\"{} {}\" fill=\"{BLUE}\" opacity=\"0.12\"/><polyline points=\"{}\" fill=\"none\" stroke=\"{BLUE}\" stroke-dasharray=\"4 4\" opacity=\"0.6\"/>",
             high.join(" "),
             low.join(" "),
             points(&|b| b.middle).join(" ")
@@ -157,15 +152,17 @@ impl TimeSeries<'_> {
 pub fn bars(title: &str, unit: &str, items: &[(String, f64)]) -> String {
     let most = items.iter().map(|(_, v)| *v).fold(1e-12_f64, f64::max);
     let height = 40.0 + 22.0 * items.len() as f64;
-    let mut out = String::new();
-    out.push_str(&format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"12\"><title>{0}</title><text x=\"0\" y=\"18\" font-weight=\"600\">{0}</text><text x=\"{WIDTH}\" y=\"18\" text-anchor=\"end\" fill=\"#57606a\">{1}</text>",
+    let told: Vec<String> =
+        items.iter().map(|(label, value)| format!("{label}: {}", short(*value))).collect();
+    let mut out = ink::open(WIDTH, height, title, &format!("{unit}. {}", told.join("; ")));
+    out.push_str(&format!("<text x=\"0\" y=\"18\" font-weight=\"600\">{0}</text><text x=\"{WIDTH}\" y=\"18\" text-anchor=\"end\" fill=\"{QUIET}\">{1}</text>",
         escape(title),
         escape(unit)
     ));
     for (n, (label, value)) in items.iter().enumerate() {
         let y = 32.0 + 22.0 * n as f64;
         let width = 560.0 * (value / most).clamp(0.0, 1.0);
-        out.push_str(&format!("<text x=\"230\" y=\"{0:.0}\" text-anchor=\"end\">{1}</text><rect x=\"240\" y=\"{2:.0}\" width=\"{width:.1}\" height=\"14\" fill=\"#0969da\"/><text x=\"{3:.0}\" y=\"{0:.0}\" fill=\"#57606a\">{4}</text>",
+        out.push_str(&format!("<text x=\"230\" y=\"{0:.0}\" text-anchor=\"end\">{1}</text><rect x=\"240\" y=\"{2:.0}\" width=\"{width:.1}\" height=\"14\" fill=\"{BLUE}\"/><text x=\"{3:.0}\" y=\"{0:.0}\" fill=\"{QUIET}\">{4}</text>",
             y + 11.0,
             escape(label),
             y,
