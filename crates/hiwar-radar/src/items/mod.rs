@@ -6,11 +6,13 @@
 //! revision of the Harmonized System to another are built in ([`concordance`]), as are the codes
 //! of economies ([`economy`]) and classes of goods ([`goods`]).
 
+mod apply;
 pub mod concordance;
 mod economies;
 pub mod goods;
 mod list;
 mod lists;
 
-pub use economies::{Scheme, alpha3, economy, economy_name};
+pub use apply::{Applied, FoundUnder, ItemWay};
+pub use economies::{Scheme, alpha3, economy, economy_by_name, economy_name};
 pub use list::{Item, ItemError, ItemLink, ItemList};
