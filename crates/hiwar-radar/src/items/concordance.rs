@@ -4,6 +4,8 @@
 //! the older one, the main one. Backwards they are one-to-many.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,35 @@ impl Revision {
             2012.. => Self::Hs2012,
             _ => Self::Hs1992,
         }
+    }
+}
+
+/// The names of the revisions, oldest first, for the command line and for errors.
+const NAMES: [(&str, Revision); 4] = [
+    ("hs1992", Revision::Hs1992),
+    ("hs2012", Revision::Hs2012),
+    ("hs2017", Revision::Hs2017),
+    ("hs2022", Revision::Hs2022),
+];
+
+/// A text is no revision.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no revision of the Harmonized System that is built in: hs1992, hs2012, hs2017 or hs2022")]
+pub struct NoRevision(pub String);
+
+impl FromStr for Revision {
+    type Err = NoRevision;
+
+    fn from_str(text: &str) -> Result<Self, NoRevision> {
+        let found = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+        found.map(|(_, revision)| *revision).ok_or_else(|| NoRevision(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = NAMES.iter().find(|(_, revision)| revision == self);
+        f.write_str(found.map_or("", |(name, _)| name))
     }
 }
 

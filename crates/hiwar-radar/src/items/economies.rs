@@ -112,6 +112,13 @@ pub fn economy_name(alpha2: &str) -> Option<&'static str> {
     LISTS.names.get(alpha2).copied()
 }
 
+/// The alpha-2 code of an economy by its short English name.
+pub fn economy_by_name(name: &str) -> Option<Arc<str>> {
+    let lists = &*LISTS;
+    let (code, _) = lists.names.iter().find(|(_, known)| **known == name)?;
+    lists.alpha2.get(code).cloned()
+}
+
 /// The alpha-3 code of an economy by its alpha-2 code.
 pub fn alpha3(alpha2: &str) -> Option<&'static str> {
     LISTS.alpha3.iter().find(|(_, two)| two.as_ref() == alpha2).map(|(three, _)| *three)
@@ -150,5 +157,7 @@ mod tests {
             assert_eq!(economy(scheme, code).as_deref(), expected, "{scheme:?} {code}");
         }
         assert_eq!((economy_name("KR"), alpha3("JP")), (Some("South Korea"), Some("JPN")));
+        assert_eq!(economy_by_name("South Korea").as_deref(), Some("KR"));
+        assert_eq!(economy_by_name("Atlantis"), None);
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::concordance::{Revision, convert};
 use super::{alpha3, lists};
@@ -95,10 +95,29 @@ pub fn sigma(importer: &str, hs1992_3: &str) -> Option<f64> {
     SIGMA.get(&(alpha3(importer)?, hs1992_3)).copied()
 }
 
+/// An elasticity of substitution, with what it is of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Elasticity {
+    /// The elasticity.
+    pub sigma: f64,
+    /// The importer, alpha-3 as in the table.
+    pub importer: String,
+    /// The group of goods: the first three digits of HS 1992.
+    pub hs1992_3: String,
+}
+
+/// Where the elasticities are from, for reports.
+pub const SIGMA_SOURCE: &str = "Broda & Weinstein 2006, import elasticities by country and three digits of HS 1992 (R package concordance, MIT)";
+
 /// The elasticity for a six-digit code of any revision: that of the group it fell in in HS 1992.
-pub fn sigma_of(importer: &str, code: &str, revision: Revision) -> Option<f64> {
+pub fn sigma_of(importer: &str, code: &str, revision: Revision) -> Option<Elasticity> {
     let old = convert(code, revision, Revision::Hs1992);
-    sigma(importer, old.first()?.get(..3)?)
+    let group = old.first()?.get(..3)?;
+    Some(Elasticity {
+        sigma: sigma(importer, group)?,
+        importer: alpha3(importer)?.to_owned(),
+        hs1992_3: group.to_owned(),
+    })
 }
 
 /// The categories of BEC Rev. 4 a six-digit code of HS 2022 is in; several when its goods have
@@ -120,8 +139,11 @@ mod tests {
     fn lookups_give_the_published_values() {
         let close = |a: Option<f64>, b: f64| (a.unwrap() - b).abs() < 0.005;
         assert!(close(sigma("KR", "281"), 1.58) && close(sigma("JP", "281"), 2.06));
-        assert!(close(sigma_of("KR", "281111", Revision::Hs2022), 1.58));
-        assert!(close(sigma_of("KR", "854232", Revision::Hs2017), 5.47));
+        let of = |code, revision| sigma_of("KR", code, revision).unwrap();
+        let acid = of("281111", Revision::Hs2022);
+        assert_eq!((acid.importer.as_str(), acid.hs1992_3.as_str()), ("KOR", "281"));
+        assert!(close(Some(acid.sigma), 1.58));
+        assert!(close(Some(of("854232", Revision::Hs2017).sigma), 5.47));
         assert_eq!(sigma("KR", "000"), None);
 
         assert_eq!(rauch("281111").unwrap().conservative, RauchClass::Exchange);

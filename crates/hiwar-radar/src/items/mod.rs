@@ -6,6 +6,7 @@
 //! revision of the Harmonized System to another are built in ([`concordance`]), as are the codes
 //! of economies ([`economy`]) and classes of goods ([`goods`]).
 
+mod apply;
 pub mod concordance;
 mod economies;
 pub mod goods;
@@ -13,6 +14,7 @@ mod list;
 mod lists;
 mod names;
 
-pub use economies::{Scheme, alpha3, economy, economy_name};
+pub use apply::{Applied, FoundUnder, ItemWay};
+pub use economies::{Scheme, alpha3, economy, economy_by_name, economy_name};
 pub use list::{Item, ItemError, ItemLink, ItemList};
 pub use names::{Name, name_of};

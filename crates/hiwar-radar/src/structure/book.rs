@@ -9,31 +9,19 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::baci::Trade;
-use super::rules::{RulePack, RuleRef};
-use super::{Basis, Cdi, GeoDep, GeoDepYear, Verdict, cdi, concentration, geodep, import_export_ratio};
-use crate::month::{Date, Month};
-use crate::series::{Flow, Series, Unit};
-
-/// What a reporter traded with one partner in one item in one year. Partners must not overlap: no
-/// totals and no groups of countries beside their members.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Annual {
-    /// The partner.
-    pub partner: Arc<str>,
-    /// The item's code.
-    pub item: Arc<str>,
-    /// The year.
-    pub year: u16,
-    /// Imports, in the unit of the source.
-    pub import_value: f64,
-    /// Imports in kilograms; `None` when the weight of some is not known.
-    pub import_kg: Option<f64>,
-    /// Exports, in the unit of the source; `None` when not known.
-    pub export_value: Option<f64>,
-    /// Months of the year that were reported, up to 12.
-    pub months: u8,
-}
+pub use super::annual::{Annual, Gathered};
+use super::bloc::Bloc;
+use super::risk::{Known, Risk, RiskError, RiskInputs};
+use super::rules::{Limits, RulePack, RuleRef, Threshold};
+use super::world::{Origin, WorldTrade};
+use super::{
+    Basis, Cdi, Centrality, GeoDep, GeoDepYear, Needs, Substitutability, Verdict, cdi, concentration, geodep,
+    import_export_ratio, price_factor_without, substitutability,
+};
+use crate::items::concordance::Revision;
+use crate::items::goods::{Elasticity, sigma_of};
+use crate::month::Date;
+use crate::series::Unit;
 
 /// Why a book or its input cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +42,21 @@ pub enum BookError {
         /// The year.
         year: u16,
     },
+    /// The reporter is not in the bloc.
+    #[error(
+        "{reporter} is not a member of {bloc} in {year}; ask for --reporter {bloc}, a member, or no bloc"
+    )]
+    NotInside {
+        /// The reporter.
+        reporter: String,
+        /// The bloc.
+        bloc: String,
+        /// The year.
+        year: u16,
+    },
+    /// Inputs of supply risk do not fit the book.
+    #[error(transparent)]
+    Risk(#[from] RiskError),
     /// Books of two reporters cannot be compared.
     #[error("a book of {old} cannot be compared with one of {new}")]
     Reporters {
@@ -62,125 +65,6 @@ pub enum BookError {
         /// Of the new book.
         new: String,
     },
-}
-
-impl Annual {
-    /// Sums the months of series, imports and exports, by partner, item and year. Months before the
-    /// first of a series count as months without trade, later ones without observation as not
-    /// reported. A year that no series reaches with any month is left out.
-    ///
-    /// # Errors
-    /// [`BookError::Mixed`] unless all are of one source, reporter and unit.
-    pub fn from_series<'a>(series: impl IntoIterator<Item = &'a Series>) -> Result<Vec<Self>, BookError> {
-        let mut first: Option<&Series> = None;
-        let mut sums: BTreeMap<(Arc<str>, Arc<str>, u16), Self> = BTreeMap::new();
-        for one in series {
-            let same = |other: &Series| {
-                (&other.key.source, &other.key.reporter, other.unit)
-                    == (&one.key.source, &one.key.reporter, one.unit)
-            };
-            match first {
-                Some(other) if !same(other) => {
-                    return Err(BookError::Mixed {
-                        first: other.key.to_string(),
-                        other: one.key.to_string(),
-                    });
-                }
-                Some(_) => {}
-                None => first = Some(one),
-            }
-            if one.months.is_empty() {
-                continue;
-            }
-            for year in one.first.year()..=one.last().year() {
-                let sum = sum_year(one, year);
-                if sum.months == 0 {
-                    continue;
-                }
-                let key = (one.key.item.clone(), one.key.partner.clone(), year);
-                match sums.get_mut(&key) {
-                    Some(all) => all.add(&sum),
-                    None => {
-                        sums.insert(key, sum);
-                    }
-                }
-            }
-        }
-        Ok(sums.into_values().collect())
-    }
-
-    fn add(&mut self, more: &Self) {
-        self.import_value += more.import_value;
-        self.import_kg = self.import_kg.zip(more.import_kg).map(|(a, b)| a + b);
-        self.export_value = match (self.export_value, more.export_value) {
-            (Some(a), Some(b)) => Some(a + b),
-            (a, b) => a.or(b),
-        };
-        self.months = self.months.min(more.months);
-    }
-}
-
-fn sum_year(series: &Series, year: u16) -> Annual {
-    let import = series.key.flow == Flow::Import;
-    let mut sum = Annual {
-        partner: series.key.partner.clone(),
-        item: series.key.item.clone(),
-        year,
-        import_value: 0.0,
-        import_kg: Some(0.0),
-        export_value: (!import).then_some(0.0),
-        months: 0,
-    };
-    for month in (1..=12).filter_map(|month| Month::new(year, month)) {
-        let Some(seen) = series.at(month) else {
-            sum.months += u8::from(month < series.first);
-            continue;
-        };
-        sum.months += 1;
-        let value = seen.value.unwrap_or(0.0);
-        if import {
-            sum.import_value += value;
-            let kg = if value > 0.0 { seen.kg } else { Some(seen.kg.unwrap_or(0.0)) };
-            sum.import_kg = sum.import_kg.zip(kg).map(|(a, b)| a + b);
-        } else {
-            sum.export_value = sum.export_value.map(|sum| sum + value);
-        }
-    }
-    sum
-}
-
-/// HHI of world exports by value, by item and year.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct WorldHhi(BTreeMap<(Arc<str>, u16), f64>);
-
-impl WorldHhi {
-    /// Sets the HHI of an item (its code with leading zeros) in a year.
-    pub fn insert(&mut self, item: &str, year: u16, hhi: f64) {
-        self.0.insert((item.into(), year), hhi);
-    }
-
-    /// All six-digit products of years of BACI.
-    pub fn from_baci(trades: &[Trade]) -> Self {
-        let mut all = Self::default();
-        for trade in trades {
-            for (product, hhi) in trade.products().iter().zip(trade.world_hhis()) {
-                if let Some(hhi) = hhi {
-                    all.insert(&format!("{product:06}"), trade.year(), hhi);
-                }
-            }
-        }
-        all
-    }
-
-    /// The HHI of an item, or else of the six-digit code that it belongs to, which may be wider;
-    /// with the code that it is of.
-    pub fn get(&self, item: &str, year: u16) -> Option<(Arc<str>, f64)> {
-        let codes = [Some(item), item.get(..6)];
-        codes.into_iter().flatten().find_map(|code| {
-            let (key, hhi) = self.0.get_key_value(&(Arc::from(code), year))?;
-            Some((key.0.clone(), *hhi))
-        })
-    }
 }
 
 /// What a book is made of, beside the annual sums.
@@ -196,11 +80,22 @@ pub struct Request<'a> {
     pub unit: Unit,
     /// The thresholds.
     pub rules: &'a RulePack,
-    /// World trade, for C2; without it C2 is unknown, and with it C4 unless C1 or C3 decides.
-    pub world: Option<&'a WorldHhi>,
-    /// The partners inside of the reporter's bloc, for CDI; an empty set for a reporter that has
-    /// none. Without it all partners count as outside and CDI2 is unknown.
-    pub bloc: Option<&'a BTreeSet<String>>,
+    /// The source of the sums, such as `kcs`.
+    pub source: &'a str,
+    /// World trade, for C2 and the centrality of exporters; without it C2 is unknown, and with it C4
+    /// unless C1 or C3 decides.
+    pub world: Option<&'a WorldTrade>,
+    /// The reporter's bloc, for CDI, which is not judged without it. A reporter with the bloc's own
+    /// code stands for all its members ([`Gathered::of_bloc`]): then all numbers but those of CDI
+    /// are of trade with the outside only.
+    pub bloc: Option<&'a Bloc>,
+    /// Members of the bloc that reported nothing for the year: what depends on them is unknown.
+    pub silent: &'a [String],
+    /// Inputs of supply risk.
+    pub risk: Option<&'a RiskInputs>,
+    /// The revision of the Harmonized System that items are in, for elasticities; that of the year
+    /// when not given.
+    pub revision: Option<Revision>,
 }
 
 /// Concentration over partners, with their names.
@@ -238,14 +133,66 @@ pub struct Entry {
     pub exports: Option<f64>,
     /// Imports over exports, 9999 without exports; `None` when exports are not known.
     pub ratio: Option<f64>,
-    /// HHI of world exports by value.
-    pub world_hhi: Option<f64>,
-    /// The code that the world's HHI is of, which may be wider than the item.
-    pub world_item: Option<Arc<str>>,
+    /// World trade in the item.
+    pub world: Option<World>,
+    /// How easily a supplier is replaced, for codes of the Harmonized System.
+    pub substitution: Option<Substitution>,
+    /// Supply risk of the EU's critical raw materials method.
+    pub supply_risk: Option<Risk>,
     /// GeoDep's conditions.
     pub geodep: GeoDep,
-    /// The EU's core dependency indicators.
-    pub cdi: Cdi,
+    /// The EU's core dependency indicators; `None` without a bloc.
+    pub cdi: Option<Cdi>,
+    /// The suppliers and their shares of imports by value, largest first; at most ten.
+    pub suppliers: Vec<(Arc<str>, f64)>,
+}
+
+/// World trade in an item of a book.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct World {
+    /// The code that the numbers are of, which may be wider than the item.
+    pub item: Arc<str>,
+    /// HHI of world exports, by the basis of the book's [`Origin`].
+    pub hhi: f64,
+    /// Exporters.
+    pub exporters: u32,
+    /// Importers.
+    pub importers: u32,
+    /// The most central exporter.
+    pub most_central: Arc<str>,
+    /// Its centrality, and whether it is a single point of failure.
+    pub centrality: Centrality,
+}
+
+/// How easily a supplier of an item is replaced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Substitution {
+    /// The elasticity of substitution between suppliers, with what it is of.
+    pub elasticity: Elasticity,
+    /// The revision that the item's code was taken to be of.
+    pub revision: Revision,
+    /// Its class.
+    pub class: Substitutability,
+    /// By which factor the price index rises when the largest supplier falls away; `None` when it is
+    /// the only one.
+    pub price_factor: Option<f64>,
+}
+
+/// A bloc that a book was judged with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlocUsed {
+    /// Its code.
+    pub code: String,
+    /// The list it is from.
+    pub list: RuleRef,
+    /// Where the list has the members from.
+    pub source: String,
+    /// Members at the end of the year.
+    pub members: Vec<String>,
+    /// Members that reported nothing for the year.
+    pub silent: Vec<String>,
+    /// The reporter is the bloc.
+    pub whole: bool,
 }
 
 /// The dependency book of a reporter and year.
@@ -259,8 +206,18 @@ pub struct Book {
     pub as_of: Date,
     /// The rules.
     pub rules: RuleRef,
+    /// The source of imports and exports, such as `kcs`.
+    pub source: String,
     /// The unit of values.
     pub unit: Unit,
+    /// Where world trade is from, if it was at hand.
+    pub world: Option<Origin>,
+    /// The bloc, if it was asked for.
+    pub bloc: Option<BlocUsed>,
+    /// Source, version and date of the inputs of supply risk, if there were any.
+    pub risk_inputs: Option<String>,
+    /// The thresholds of the rules, with their sources.
+    pub thresholds: BTreeMap<String, Threshold>,
     /// All items imported in the year: the most concentrated by value first, then the larger
     /// imports, then by code.
     pub entries: Vec<Entry>,
@@ -269,19 +226,35 @@ pub struct Book {
 /// Sums of one item and year.
 #[derive(Default)]
 struct ItemYear {
-    /// By partner: value, kilograms.
+    /// Imports by partner: value, kilograms. Partners inside of the bloc are among them only when
+    /// the reporter is not the bloc itself.
     partners: BTreeMap<Arc<str>, (f64, Option<f64>)>,
+    /// Imports by value from partners inside of the bloc and outside of it.
+    inside: f64,
+    outside: BTreeMap<Arc<str>, f64>,
+    /// All exports, and those that leave the reporter.
     exports: Option<f64>,
+    exports_out: Option<f64>,
     months: Option<u8>,
 }
 
 impl ItemYear {
-    fn add(&mut self, annual: &Annual) {
-        let known = self.partners.entry(annual.partner.clone()).or_insert((0.0, Some(0.0)));
-        known.0 += annual.import_value;
-        known.1 = known.1.zip(annual.import_kg).map(|(a, b)| a + b);
+    fn add(&mut self, annual: &Annual, request: &Request<'_>) {
+        let inside = request.bloc.is_some_and(|bloc| bloc.is_inside(&annual.partner, annual.year));
+        let within = inside && request.is_whole();
+        if !within {
+            let known = self.partners.entry(annual.partner.clone()).or_insert((0.0, Some(0.0)));
+            known.0 += annual.import_value;
+            known.1 = known.1.zip(annual.import_kg).map(|(a, b)| a + b);
+        }
+        if inside {
+            self.inside += annual.import_value;
+        } else {
+            *self.outside.entry(annual.partner.clone()).or_default() += annual.import_value;
+        }
         if let Some(exports) = annual.export_value {
             *self.exports.get_or_insert(0.0) += exports;
+            *self.exports_out.get_or_insert(0.0) += if within { 0.0 } else { exports };
         }
         self.months = Some(self.months.map_or(annual.months, |months| months.min(annual.months)));
     }
@@ -295,14 +268,57 @@ impl ItemYear {
         let top_partner = self.partners.keys().nth(all.top)?.clone();
         Some(Shares { basis, hhi: all.hhi, total: all.total, top_partner, top_share: all.top_share })
     }
+
+    fn cdi(&self, request: &Request<'_>, limits: &Limits) -> Option<Cdi> {
+        request.bloc?;
+        let extra: Vec<f64> = self.outside.values().copied().collect();
+        let found = cdi(&extra, Some(self.inside), self.exports, limits);
+        Some(if request.silent.is_empty() { found } else { found.lacking(Needs::BlocMembers) })
+    }
+
+    /// Partners with imports and their shares by value, largest first.
+    fn suppliers(&self, total: f64) -> Vec<(Arc<str>, f64)> {
+        let bought = self.partners.iter().filter(|(_, sum)| sum.0 > 0.0);
+        let mut all: Vec<_> = bought.map(|(partner, sum)| (partner.clone(), sum.0 / total)).collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        all
+    }
 }
+
+impl Request<'_> {
+    /// The reporter is the bloc.
+    fn is_whole(&self) -> bool {
+        self.bloc.is_some_and(|bloc| bloc.code == self.reporter)
+    }
+
+    fn bloc_used(&self) -> Result<Option<BlocUsed>, BookError> {
+        let Some(bloc) = self.bloc else { return Ok(None) };
+        if !self.is_whole() && !bloc.is_member(self.reporter, self.year) {
+            let (reporter, bloc) = (self.reporter.to_owned(), bloc.code.clone());
+            return Err(BookError::NotInside { reporter, bloc, year: self.year });
+        }
+        Ok(Some(BlocUsed {
+            code: bloc.code.clone(),
+            list: bloc.list.clone(),
+            source: bloc.source.clone(),
+            members: bloc.members(self.year).into_iter().map(str::to_owned).collect(),
+            silent: self.silent.to_vec(),
+            whole: self.is_whole(),
+        }))
+    }
+}
+
+/// Suppliers that an entry names.
+const NAMED: usize = 10;
 
 impl Book {
     /// Makes the book of a year from annual sums, which may be of any years and in any order.
     ///
     /// # Errors
-    /// [`BookError::NoYear`] when none is of the year.
+    /// [`BookError::NoYear`] when none is of the year, [`BookError::NotInside`] when the reporter is
+    /// no member of its bloc, and [`BookError::Risk`].
     pub fn make(annuals: impl IntoIterator<Item = Annual>, request: &Request<'_>) -> Result<Self, BookError> {
+        let bloc = request.bloc_used()?;
         let seen = request.rules.limits.geodep_years_seen;
         let earliest = request.year.saturating_sub(seen - 1);
         let mut items: BTreeMap<Arc<str>, BTreeMap<u16, ItemYear>> = BTreeMap::new();
@@ -310,14 +326,16 @@ impl Book {
         for annual in annuals {
             if (earliest..=request.year).contains(&annual.year) {
                 reported.insert(annual.year);
-                items.entry(annual.item.clone()).or_default().entry(annual.year).or_default().add(&annual);
+                let years = items.entry(annual.item.clone()).or_default();
+                years.entry(annual.year).or_default().add(&annual, request);
             }
         }
         if !reported.contains(&request.year) {
             return Err(BookError::NoYear { reporter: request.reporter.to_owned(), year: request.year });
         }
-        let mut entries: Vec<Entry> =
-            items.iter().filter_map(|(item, years)| entry(item, years, &reported, request)).collect();
+        let made: Result<Vec<Option<Entry>>, BookError> =
+            items.iter().map(|(item, years)| entry(item, years, &reported, request)).collect();
+        let mut entries: Vec<Entry> = made?.into_iter().flatten().collect();
         entries.sort_by(|a, b| {
             let key = |entry: &Entry| (entry.by_value.hhi, entry.by_value.total);
             let ((a_hhi, a_total), (b_hhi, b_total)) = (key(a), key(b));
@@ -328,7 +346,12 @@ impl Book {
             year: request.year,
             as_of: request.as_of,
             rules: request.rules.reference.clone(),
+            source: request.source.to_owned(),
             unit: request.unit,
+            world: request.world.map(|world| world.origin.clone()),
+            bloc,
+            risk_inputs: request.risk.map(|r| format!("{}, version {} of {}", r.source, r.version, r.date)),
+            thresholds: request.rules.thresholds.clone(),
             entries,
         })
     }
@@ -344,46 +367,84 @@ fn entry(
     years: &BTreeMap<u16, ItemYear>,
     reported: &BTreeSet<u16>,
     request: &Request<'_>,
-) -> Option<Entry> {
+) -> Result<Option<Entry>, BookError> {
     let limits = &request.rules.limits;
-    let world = |year| request.world.and_then(|world| world.get(item, year));
-    let ratio =
-        |year: &ItemYear, imports| year.exports.map(|exports| import_export_ratio(imports, exports, limits));
-    let now = years.get(&request.year)?;
-    let by_value = now.shares(Basis::Value)?;
-    let judged: Vec<Option<GeoDepYear>> = (0..limits.geodep_years_seen)
-        .map(|back| {
-            let year = request.year.checked_sub(back).filter(|year| reported.contains(year))?;
-            let of_year = years.get(&year);
-            let shares = of_year.and_then(|of_year| of_year.shares(Basis::Value));
-            Some(GeoDepYear {
-                import_hhi: shares.as_ref().map(|shares| shares.hhi),
-                world_hhi: world(year).map(|(_, hhi)| hhi),
-                ratio: of_year.zip(shares).and_then(|(of_year, shares)| ratio(of_year, shares.total)),
-            })
-        })
-        .collect();
-    let inside = |partner: &Arc<str>| request.bloc.is_some_and(|bloc| bloc.contains(&**partner));
-    let extra: Vec<f64> =
-        now.partners.iter().filter(|(name, _)| !inside(name)).map(|(_, sum)| sum.0).collect();
-    let intra = request
-        .bloc
-        .map(|_| now.partners.iter().filter(|(name, _)| inside(name)).map(|(_, sum)| sum.0).sum());
+    let of_year = years.get(&request.year);
+    let Some((now, by_value)) = of_year.and_then(|now| Some((now, now.shares(Basis::Value)?))) else {
+        return Ok(None);
+    };
+    let suppliers = now.suppliers(by_value.total);
+    let world = request.world.and_then(|world| world.get(item, request.year));
     let bought = || now.partners.values().filter(|sum| sum.0 > 0.0);
-    let (world_item, world_hhi) = world(request.year).unzip();
-    Some(Entry {
+    let judge = |inputs: &RiskInputs| {
+        let known = Known {
+            item,
+            imports: by_value.total,
+            exports: now.exports_out,
+            sourcing: suppliers.iter().map(|(partner, share)| (&**partner, *share)).collect(),
+            world: world.as_ref().map(|w| w.1.exporters.iter().map(|(e, share)| (&**e, *share)).collect()),
+        };
+        inputs.judge(&known, limits)
+    };
+    let supply_risk = request.risk.map(judge).transpose()?.flatten();
+    Ok(Some(Entry {
         item: item.clone(),
         months: now.months.unwrap_or(0),
-        partners: u32::try_from(bought().count()).unwrap_or(u32::MAX),
-        ratio: ratio(now, by_value.total),
+        partners: u32::try_from(suppliers.len()).unwrap_or(u32::MAX),
+        ratio: now.exports_out.map(|exports| import_export_ratio(by_value.total, exports, limits)),
         by_weight: now.shares(Basis::Weight),
         weight_is_whole: bought().all(|sum| sum.1.is_some()),
+        exports: now.exports_out,
+        world: world.map(|(code, found)| World {
+            item: code,
+            hhi: found.hhi,
+            exporters: u32::try_from(found.exporters.len()).unwrap_or(u32::MAX),
+            importers: found.importers,
+            most_central: found.most_central.0.clone(),
+            centrality: found.most_central.1,
+        }),
+        substitution: substitution(item, by_value.top_share, request),
+        supply_risk,
+        geodep: geodep(&geodep_years(item, years, reported, request), limits),
+        cdi: now.cdi(request, limits),
         by_value,
-        exports: now.exports,
-        world_hhi,
-        world_item,
-        geodep: geodep(&judged, limits),
-        cdi: cdi(&extra, intra, now.exports, limits),
+        suppliers: suppliers.into_iter().take(NAMED).collect(),
+    }))
+}
+
+/// What GeoDep asks of an item, from the year to judge backwards.
+fn geodep_years(
+    item: &str,
+    years: &BTreeMap<u16, ItemYear>,
+    reported: &BTreeSet<u16>,
+    request: &Request<'_>,
+) -> Vec<Option<GeoDepYear>> {
+    let limits = &request.rules.limits;
+    let one = |back| {
+        let year = request.year.checked_sub(back).filter(|year| reported.contains(year))?;
+        let of_year = years.get(&year);
+        let shares = of_year.and_then(|of_year| of_year.shares(Basis::Value));
+        let exports = of_year.and_then(|of_year| of_year.exports_out);
+        Some(GeoDepYear {
+            import_hhi: shares.as_ref().map(|shares| shares.hhi),
+            world_hhi: request.world.and_then(|world| world.get(item, year)).map(|(_, found)| found.hhi),
+            ratio: shares
+                .zip(exports)
+                .map(|(shares, exports)| import_export_ratio(shares.total, exports, limits)),
+        })
+    };
+    (0..limits.geodep_years_seen).map(one).collect()
+}
+
+fn substitution(item: &str, top_share: f64, request: &Request<'_>) -> Option<Substitution> {
+    let revision = request.revision.unwrap_or_else(|| Revision::of_year(request.year));
+    let code = item.bytes().all(|b| b.is_ascii_digit()).then(|| item.get(..6)).flatten()?;
+    let elasticity = sigma_of(request.reporter, code, revision)?;
+    Some(Substitution {
+        class: substitutability(elasticity.sigma, &request.rules.limits),
+        price_factor: price_factor_without(top_share, elasticity.sigma),
+        elasticity,
+        revision,
     })
 }
 

@@ -6,13 +6,20 @@
 //!
 //! * [`rules`] — thresholds, dated and versioned,
 //! * [`book`] — the dependencies of one reporter, and what changed since the last list,
+//! * [`world`] — how concentrated world exports are, and how central exporters,
+//! * [`bloc`] — economies that count as one, with dates of membership,
+//! * [`risk`] — supply risk of the EU's critical raw materials method,
 //! * [`baci`] — all importers and products of the world at once, from CEPII's BACI files,
 //! * [`sample`] — made-up trade in the form of BACI, to measure with.
 
+mod annual;
 pub mod baci;
+pub mod bloc;
 pub mod book;
+pub mod risk;
 pub mod rules;
 pub mod sample;
+pub mod world;
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +89,8 @@ pub enum Needs {
     Exports,
     /// The list of the partners inside of the reporter's bloc.
     BlocPartners,
+    /// What some members of the bloc have not reported.
+    BlocMembers,
     /// More years, or years that are complete.
     MoreYears,
 }
@@ -184,6 +193,12 @@ pub fn geodep(years: &[Option<GeoDepYear>], limits: &Limits) -> GeoDep {
 /// The three core dependency indicators of the European Commission, with their values.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cdi {
+    /// HHI of imports from outside, from 1/n to 1; `None` without such imports.
+    pub extra_hhi: Option<f64>,
+    /// Share of imports that is from outside, from 0 to 1.
+    pub extra_share: Option<f64>,
+    /// Imports from outside over exports, 9999 without exports.
+    pub ratio: Option<f64>,
     /// CDI1, HHI of imports from outside: is it above its limit?
     pub cdi1: Verdict,
     /// CDI2, share of imports that is from outside: is it above its limit?
@@ -194,7 +209,17 @@ pub struct Cdi {
     pub dependent: Verdict,
 }
 
-/// Core dependency indicators (European Commission, SWD(2021)352): CDI1, the HHI of extra-EU
+impl Cdi {
+    /// The same values without verdicts, for something is lacking.
+    #[must_use]
+    pub fn lacking(self, needs: Needs) -> Self {
+        let unknown = Verdict::Unknown(needs);
+        Self { cdi1: unknown, cdi2: unknown, cdi3: unknown, dependent: unknown, ..self }
+    }
+}
+
+/// Core dependency indicators (European Commission, SWD(2021)352; the formulas are from a secondary
+/// source): CDI1, the HHI of extra-EU
 /// imports, above 0.4; CDI2, extra-EU imports over all imports, above 0.5; CDI3, extra-EU imports
 /// over exports, above 1, where exports stand in for domestic capacity. `extra` are imports from
 /// outside of the bloc by partner, `intra` the sum of imports from inside (`None`: which partners are
@@ -203,14 +228,23 @@ pub fn cdi(extra: &[f64], intra: Option<f64>, exports: Option<f64>, limits: &Lim
     let outside = concentration(Basis::Value, extra.iter().copied());
     let Some(outside) = outside else {
         let no = Verdict::No;
-        return Cdi { cdi1: no, cdi2: no, cdi3: no, dependent: no };
+        return Cdi {
+            extra_hhi: None,
+            extra_share: intra.filter(|inside| *inside > 0.0).map(|_| 0.0),
+            ratio: None,
+            cdi1: no,
+            cdi2: no,
+            cdi3: no,
+            dependent: no,
+        };
     };
     let cdi1 = Verdict::of(outside.hhi > limits.cdi1_hhi);
-    let share = intra.map(|inside| outside.total / (outside.total + inside.max(0.0)));
-    let cdi2 = Verdict::above(share, limits.cdi2_extra_share, Needs::BlocPartners);
+    let extra_share = intra.map(|inside| outside.total / (outside.total + inside.max(0.0)));
+    let cdi2 = Verdict::above(extra_share, limits.cdi2_extra_share, Needs::BlocPartners);
     let ratio = exports.map(|exports| import_export_ratio(outside.total, exports, limits));
     let cdi3 = Verdict::above(ratio, limits.cdi3_ratio, Needs::Exports);
-    Cdi { cdi1, cdi2, cdi3, dependent: cdi1.and(cdi2).and(cdi3) }
+    let dependent = cdi1.and(cdi2).and(cdi3);
+    Cdi { extra_hhi: Some(outside.hhi), extra_share, ratio, cdi1, cdi2, cdi3, dependent }
 }
 
 /// How central one exporter is in the trade of one product.

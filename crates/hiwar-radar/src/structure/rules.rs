@@ -67,6 +67,8 @@ pub struct Limits {
     pub spof_mean_share: f64,
     /// Single point of failure: part of importers reached at least.
     pub spof_reach: f64,
+    /// World trade may be taken from the store's reporters when they are at least so many.
+    pub world_reporters: u16,
     /// Elasticity of substitution below which an item is hard to substitute.
     pub sigma_hard: f64,
     /// Elasticity of substitution above which an item is easy to substitute.
@@ -157,7 +159,7 @@ impl RulePack {
         let share = "a share from 0 to 1";
         let positive = "a number from 0 to a million";
         let years = "a number of years from 1 to 50";
-        // Within 1 to 50 by `take`; a part of a year is cut off.
+        // Small and positive by `take`; a part of one is cut off.
         let whole = |value: f64| value as u16;
         let limits = Limits {
             geodep_import_hhi: take("geodep-import-hhi", 0.0, 1.0, share)?,
@@ -173,6 +175,12 @@ impl RulePack {
             economic_importance: take("economic-importance", 0.0, 1e6, positive)?,
             spof_mean_share: take("spof-mean-share", 0.0, 1.0, share)?,
             spof_reach: take("spof-reach", 0.0, 1.0, share)?,
+            world_reporters: whole(take(
+                "world-reporters",
+                1.0,
+                300.0,
+                "a number of reporters from 1 to 300",
+            )?),
             sigma_hard: take("sigma-hard", 0.0, 1e6, positive)?,
             sigma_easy: take("sigma-easy", 0.0, 1e6, positive)?,
         };
@@ -201,7 +209,7 @@ mod tests {
         assert_eq!(pack.limits.geodep_ratio_without_exports, 9999.0);
         for (name, threshold) in &pack.thresholds {
             assert!(threshold.source.len() > 10, "{name}");
-            let own = ["spof", "sigma"].iter().any(|own| name.starts_with(own));
+            let own = ["spof", "sigma", "world"].iter().any(|own| name.starts_with(own));
             assert_eq!(threshold.own, own, "{name}");
         }
     }

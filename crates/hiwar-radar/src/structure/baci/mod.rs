@@ -217,7 +217,7 @@ impl Trade {
     }
 
     /// The same for all products, in their order.
-    pub(super) fn world_hhis(&self) -> Vec<Option<f64>> {
+    fn world_hhis(&self) -> Vec<Option<f64>> {
         let mut sums = vec![(0.0, 0.0); self.products.len()];
         for line in self.exports.chunks(self.products.len().max(1)) {
             for (sum, export) in sums.iter_mut().zip(line) {

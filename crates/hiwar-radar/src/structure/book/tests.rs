@@ -1,8 +1,9 @@
 use std::io::Read;
 
-use super::super::Needs;
+use super::super::world::{Flows, Way};
 use super::*;
-use crate::series::{Observation, SeriesKey};
+use crate::month::Month;
+use crate::series::{Flow, Observation, Series, SeriesKey};
 
 const KCS: &str = include_str!("../../../../../data/trade/kcs-korea/korea_trade_hsk10_monthly_2000_2021.csv");
 const CROPS: &[u8] =
@@ -52,11 +53,26 @@ fn korea() -> Vec<Series> {
     months.into_iter().map(series).collect()
 }
 
-fn book(year: u16, world: Option<&WorldHhi>, bloc: Option<&BTreeSet<String>>) -> Book {
+/// A request for a book, of which a test changes what it is about.
+fn request(rules: &RulePack, year: u16) -> Request<'_> {
+    Request {
+        reporter: "KR",
+        year,
+        as_of: "2022-01-15".parse().unwrap(),
+        unit: Unit::Usd,
+        rules,
+        source: "kcs",
+        world: None,
+        bloc: None,
+        silent: &[],
+        risk: None,
+        revision: None,
+    }
+}
+
+fn book(year: u16, world: Option<&WorldTrade>) -> Book {
     let rules = RulePack::built_in().unwrap();
-    let as_of = "2022-01-15".parse().unwrap();
-    let request = Request { reporter: "KR", year, as_of, unit: Unit::Usd, rules: &rules, world, bloc };
-    Book::make(Annual::from_series(&korea()).unwrap(), &request).unwrap()
+    Book::make(Annual::from_series(&korea()).unwrap(), &Request { world, ..request(&rules, year) }).unwrap()
 }
 
 fn near(found: f64, expected: f64, decimals: i32) {
@@ -88,7 +104,7 @@ const MEASURED: &[Measured] = &[
 #[test]
 fn koreas_books_hold_the_measured_numbers() {
     for (item, year, millions, top, share, hhi, weight_hhi, ratio) in MEASURED {
-        let book = book(*year, None, None);
+        let book = book(*year, None);
         let entry = book.entry(item).unwrap();
         let stated = |expected: &f64, found: f64, decimals| {
             if !expected.is_nan() {
@@ -143,7 +159,7 @@ fn shares_of_single_partners_are_the_measured_ones() {
 #[test]
 fn without_world_trade_a_book_says_so() {
     let world = Verdict::Unknown(Needs::WorldTrade);
-    let book = book(2018, None, None);
+    let book = book(2018, None);
     for item in [HF, RESIST] {
         let found = book.entry(item).unwrap().geodep;
         assert_eq!((found.c1, found.c2, found.c3, found.c4), (Verdict::Yes, world, Verdict::Yes, world));
@@ -154,7 +170,7 @@ fn without_world_trade_a_book_says_so() {
     // Memory chips: concentrated, and exported more than imported.
     let chips = book.entry("8542321010").unwrap();
     assert_eq!((chips.geodep.c1, chips.geodep.c3, chips.geodep.c4), (Verdict::Yes, Verdict::No, Verdict::No));
-    assert_eq!(book.entry(HF).unwrap().cdi.cdi2, Verdict::Unknown(Needs::BlocPartners));
+    assert_eq!(book.entry(HF).unwrap().cdi, None);
     let json = serde_json::to_value(&book).unwrap();
     assert_eq!(json["rules"]["id"], "hiwar-structure");
     assert_eq!(json["entries"][0]["item"], RESIST);
@@ -163,33 +179,213 @@ fn without_world_trade_a_book_says_so() {
     assert!(book.entries.is_sorted_by(|a, b| a.by_value.hhi >= b.by_value.hhi));
 }
 
-#[test]
-fn world_trade_and_a_bloc_decide() {
-    let mut world = WorldHhi::default();
+/// World trade of two importers: item, exporter, amount to the first, amount to the second.
+fn world(flows: &[(&str, &str, f64, f64)]) -> WorldTrade {
+    let rules = RulePack::built_in().unwrap();
+    let mut all = Flows::default();
     for year in 2016..=2018 {
-        world.insert("281111", year, 0.45);
-        world.insert(RESIST, year, 0.39);
+        for (item, exporter, first, second) in flows {
+            all.add(&Arc::from(*item), year, &"KR".into(), &Arc::from(*exporter), *first);
+            all.add(&Arc::from(*item), year, &"US".into(), &Arc::from(*exporter), *second);
+        }
     }
-    let none = BTreeSet::new();
-    let book = book(2018, Some(&world), Some(&none));
+    all.finish(Way::Files, "a table".to_owned(), Basis::Value, &rules.limits)
+}
+
+#[test]
+fn world_trade_decides_c2_and_c4_and_names_the_most_central_exporter() {
+    // Shares of exports .6 and .4: .36 + .16 = .52. Of photoresist .5, .3, .2: .25 + .09 + .04 = .38.
+    let world = world(&[
+        ("281111", "CN", 70.0, 50.0),
+        ("281111", "JP", 30.0, 50.0),
+        (RESIST, "JP", 50.0, 0.0),
+        (RESIST, "US", 30.0, 0.0),
+        (RESIST, "BE", 0.0, 20.0),
+    ]);
+    let book = book(2018, Some(&world));
     let hf = book.entry(HF).unwrap();
-    assert_eq!((hf.geodep.c2, hf.geodep.c4, hf.cdi.dependent), (Verdict::Yes, Verdict::Yes, Verdict::Yes));
-    assert_eq!(hf.world_item.as_deref(), Some("281111"));
+    assert_eq!((hf.geodep.c2, hf.geodep.c4), (Verdict::Yes, Verdict::Yes));
+    let found = hf.world.as_ref().unwrap();
+    assert_eq!((&*found.item, found.exporters, found.importers), ("281111", 2, 2));
+    near(found.hhi, 0.52, 12);
+    // Mean over the two importers of China's shares, .7 and .5; it reaches both.
+    assert_eq!(&*found.most_central, "CN");
+    near(found.centrality.mean_share, 0.6, 12);
+    assert!(found.centrality.single_point && found.centrality.reach == 1.0);
     let resist = book.entry(RESIST).unwrap();
     assert_eq!((resist.geodep.c2, resist.geodep.c4), (Verdict::No, Verdict::No));
-    assert_eq!(resist.world_item.as_deref(), Some(RESIST));
+    let found = resist.world.as_ref().unwrap();
+    assert_eq!(&*found.item, RESIST);
+    near(found.hhi, 0.38, 12);
+    // Belgium has all of one importer and nothing of the other: .5, but a reach of .5 is enough.
+    assert_eq!((&*found.most_central, found.centrality.single_point), ("BE", true));
+    assert_eq!(book.world.as_ref().unwrap().years, BTreeSet::from([2016, 2017, 2018]));
+}
+
+#[test]
+fn a_supplier_s_loss_is_priced_by_the_elasticity_of_the_item_s_group() {
+    let book = book(2018, None);
+    // Broda & Weinstein: KOR, 281: 1.58. China's share in 2018 is .5205: (1 - .5205)^(-1/.58) = 3.55.
+    let hf = book.entry(HF).unwrap().substitution.as_ref().unwrap();
+    assert_eq!((hf.elasticity.importer.as_str(), hf.elasticity.hs1992_3.as_str()), ("KOR", "281"));
+    assert_eq!((hf.class, hf.revision), (Substitutability::Hard, Revision::Hs2017));
+    near(hf.elasticity.sigma, 1.58, 2);
+    let share = book.entry(HF).unwrap().by_value.top_share;
+    near(hf.price_factor.unwrap(), (1.0 - share).powf(-1.0 / (hf.elasticity.sigma - 1.0)), 9);
+    assert!((3.3..3.8).contains(&hf.price_factor.unwrap()));
+}
+
+#[test]
+fn supply_risk_comes_from_the_file_and_the_book() {
+    let rules = RulePack::built_in().unwrap();
+    let annual = |partner: &str, import_value, export_value| Annual {
+        partner: partner.into(),
+        item: "2811111000".into(),
+        year: 2018,
+        import_value,
+        import_kg: None,
+        export_value,
+        months: 12,
+    };
+    let rows = || [annual("CN", 60.0, Some(10.0)), annual("JP", 40.0, Some(10.0))];
+    let text = r#"
+        source = "made up"
+        version = "1"
+        date = "2026-11-25"
+        [governance]
+        CN = 5.0
+        JP = 2.0
+        [[material]]
+        item = "281111"
+        production = 20.0
+        recycling = 0.25
+        substitution = 0.9
+        economic_importance = 3.0
+        trade = { CN = 1.2 }
+        world = { CN = 0.5, JP = 0.5 }
+    "#;
+    let make = |text: &str| {
+        let inputs = RiskInputs::parse(text)?;
+        Ok::<_, BookError>(Book::make(rows(), &Request { risk: Some(&inputs), ..request(&rules, 2018) })?)
+    };
+    let book = make(text).unwrap();
+    let risk = book.entries[0].supply_risk.as_ref().unwrap();
+    // World: .25 · 5 · 1.2 + .25 · 2 = 2. Sourcing: .36 · 5 · 1.2 + .16 · 2 = 2.48.
+    near(risk.hhi_global, 2.0, 12);
+    near(risk.hhi_sourcing, 2.48, 12);
+    // Net imports 100 - 20 = 80 of an apparent consumption of 20 + 80.
+    near(risk.import_reliance, 0.8, 12);
+    // (2 · .4 + 2.48 · .6) · .75 · .9
+    near(risk.supply_risk, 1.5444, 12);
+    assert_eq!((risk.at_risk, risk.critical, risk.world_from_file), (true, Some(true), true));
+    assert_eq!(book.risk_inputs.as_deref(), Some("made up, version 1 of 2026-11-25"));
+    // Neither the file nor the book knows world supply.
+    let without = text.replace("world = { CN = 0.5, JP = 0.5 }", "");
+    assert_eq!(make(&without).unwrap().entries[0].supply_risk, None);
+    for (old, new, said) in [
+        ("JP = 2.0\n", "\n", "no governance of JP; add it below [governance]"),
+        ("recycling = 0.25", "recycling = 25.0", "281111: recycling is 25; it must be a share"),
+        ("production = 20.0", "", "either import_reliance or production"),
+        ("CN = 0.5, JP = 0.5", "CN = 0.9, JP = 0.5", "more than 1"),
+        ("date = ", "day = ", "day"),
+    ] {
+        let error = make(&text.replace(old, new)).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+}
+
+/// Two members of the Union, and what they trade in one item of 2021. Imports from outside: China
+/// 60 + 20 = 80, USA 20, so .8² + .2² = .68. From inside: Germany from France 10. So 100 of 110 are
+/// from outside, .909. Exports: 30 to the USA, 10 within: 100 / 40 = 2.5 for CDI3, but 100 / 30 for
+/// C3, which looks at the Union from outside.
+#[test]
+fn a_bloc_is_judged_as_one_importer() {
+    let rules = RulePack::built_in().unwrap();
+    let eu = Bloc::built_in("EU").unwrap();
+    let mut all = Gathered::default();
+    for (reporter, partner, flow, value) in [
+        ("DE", "CN", Flow::Import, 60.0),
+        ("DE", "FR", Flow::Import, 10.0),
+        ("FR", "CN", Flow::Import, 20.0),
+        ("FR", "US", Flow::Import, 20.0),
+        ("DE", "US", Flow::Export, 30.0),
+        ("FR", "DE", Flow::Export, 10.0),
+        // No member any more, and its trade is not the Union's.
+        ("GB", "CN", Flow::Import, 500.0),
+    ] {
+        let key = SeriesKey {
+            source: "comext".into(),
+            reporter: reporter.into(),
+            partner: partner.into(),
+            item: "28111100".into(),
+            flow,
+        };
+        let seen = Observation { value: Some(value / 12.0), kg: None, quantity: None };
+        let first = Month::new(2021, 1).unwrap();
+        all.add(&Series { key, unit: Unit::Eur, first, months: vec![Some(seen); 12] }).unwrap();
+    }
+    let silent = all.silent(&eu, 2021);
+    assert_eq!(silent.len(), 25);
+    let ask = Request { reporter: "EU", source: "comext", bloc: Some(&eu), ..request(&rules, 2021) };
+    let entry = |request: &Request<'_>, rows| Book::make(rows, request).unwrap().entries.remove(0);
+    let whole = entry(&ask, all.of_bloc(&eu));
+    let cdi = whole.cdi.unwrap();
+    near(cdi.extra_hhi.unwrap(), 0.68, 9);
+    near(cdi.extra_share.unwrap(), 100.0 / 110.0, 9);
+    near(cdi.ratio.unwrap(), 2.5, 9);
+    assert_eq!(
+        (cdi.cdi1, cdi.cdi2, cdi.cdi3, cdi.dependent),
+        (Verdict::Yes, Verdict::Yes, Verdict::Yes, Verdict::Yes)
+    );
+    near(whole.by_value.total, 100.0, 9);
+    near(whole.by_value.hhi, 0.68, 9);
+    near(whole.ratio.unwrap(), 100.0 / 30.0, 9);
+    // A member's own book: Germany buys 60 outside and 10 inside.
+    let german = entry(&Request { reporter: "DE", ..ask }, all.of("DE"));
+    near(german.cdi.unwrap().extra_share.unwrap(), 60.0 / 70.0, 9);
+    near(german.by_value.total, 70.0, 9);
+    // With members that have not reported, numbers are shown and nothing is decided.
+    let partial = entry(&Request { silent: &silent, ..ask }, all.of_bloc(&eu)).cdi.unwrap();
+    assert_eq!(partial.dependent, Verdict::Unknown(Needs::BlocMembers));
+    assert_eq!(partial.extra_hhi, cdi.extra_hhi);
+    let stranger = Book::make(all.of("GB"), &Request { reporter: "GB", ..ask }).unwrap_err().to_string();
+    assert!(stranger.contains("GB is not a member of EU in 2021"), "{stranger}");
+}
+
+#[test]
+fn a_row_of_baci_is_an_import_and_its_partner_s_export() {
+    let rules = RulePack::built_in().unwrap();
+    let mut all = Gathered::default();
+    for (importer, exporter, value) in [("KR", "JP", 8.0), ("JP", "KR", 2.0)] {
+        let key = SeriesKey {
+            source: "baci".into(),
+            reporter: importer.into(),
+            partner: exporter.into(),
+            item: "281111".into(),
+            flow: Flow::Import,
+        };
+        let seen = Observation { value: Some(value), kg: Some(1.0), quantity: None };
+        let years = vec![Some(seen), None];
+        all.add_yearly(&crate::store::AnnualSeries { key, unit: Unit::Usd, first: 2018, years }).unwrap();
+    }
+    let book = Book::make(all.of("KR"), &Request { source: "baci", ..request(&rules, 2018) }).unwrap();
+    let entry = &book.entries[0];
+    assert_eq!(
+        (entry.by_value.total, entry.exports, entry.ratio, entry.months),
+        (8.0, Some(2.0), Some(4.0), 12)
+    );
 }
 
 #[test]
 fn churn_says_what_entered_and_left() {
-    let old = book(2018, None, None);
-    let new = book(2021, None, None);
+    let old = book(2018, None);
+    let new = book(2021, None);
     let churn = Churn::between(&old, &new).unwrap();
     let items = |changes: &[Change]| changes.iter().map(|change| change.item.to_string()).collect::<Vec<_>>();
     // Of the HHIs of hydrogen fluoride, 2019's alone is below 0.4.
     assert_eq!(items(&churn.stayed), [HF, RESIST]);
     assert!(churn.entered.is_empty() && churn.left.is_empty());
-    let quartz = book(2002, None, None);
+    let quartz = book(2002, None);
     let churn = Churn::between(&quartz, &new).unwrap();
     let all: BTreeSet<String> =
         [&churn.entered, &churn.stayed].into_iter().flat_map(|list| items(list)).collect();
@@ -229,16 +425,7 @@ fn annual_sums_keep_what_is_not_known() {
             .contains("one source, reporter and unit")
     );
     let rules = RulePack::built_in().unwrap();
-    let as_of = "2022-01-15".parse().unwrap();
-    let request = Request {
-        reporter: "KR",
-        year: 2021,
-        as_of,
-        unit: Unit::Usd,
-        rules: &rules,
-        world: None,
-        bloc: None,
-    };
+    let request = request(&rules, 2021);
     let book = Book::make(all.clone(), &request).unwrap();
     assert_eq!(book.entries[0].geodep.c3, Verdict::Unknown(Needs::Exports));
     assert!(Book::make(all, &Request { year: 2019, ..request }).is_err());
