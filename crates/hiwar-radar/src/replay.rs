@@ -8,16 +8,15 @@
 //! month on a desk of 4,000 series. Alarms outside the windows are an upper bound of false ones:
 //! some belong to events that nobody listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::month::{Date, Month};
-use crate::scan::{Alarm, Direction, Rule, scan};
+pub use crate::scan::EPISODE_GAP;
+use crate::scan::{Alarm, Direction, Measure, Rule, scan};
 use crate::series::{Series, SeriesKey};
 
-/// Most months without an alarm inside one episode.
-pub const EPISODE_GAP: i32 = 6;
 /// How long after its announcement an event explains alarms, in months.
 pub const WINDOW_MONTHS: i32 = 18;
 /// The desk that alarms a month are counted for.
@@ -61,6 +60,8 @@ pub enum Expected {
 pub struct Episode {
     /// The series.
     pub series: SeriesKey,
+    /// What was judged.
+    pub measure: Measure,
     /// Which way.
     pub direction: Direction,
     /// First month with an alarm.
@@ -91,6 +92,21 @@ pub struct MonthFigures {
     pub drops: usize,
     /// Series that surge.
     pub surges: usize,
+    /// Series whose unit value falls.
+    pub price_drops: usize,
+    /// Series whose unit value rises.
+    pub price_surges: usize,
+    /// Share of the judged series beyond the rule's cuts below, before any correction, against the
+    /// median of the months before as far as they were known.
+    pub breadth_drop: f64,
+    /// How many times its usual that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breadth_drop_times: Option<f64>,
+    /// As above, upwards.
+    pub breadth_surge: f64,
+    /// How many times its usual that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breadth_surge_times: Option<f64>,
 }
 
 /// How an event was found.
@@ -130,7 +146,8 @@ pub struct Replay {
     pub detections: Vec<Detection>,
     /// Judged series-months, in years.
     pub series_years: f64,
-    /// Share of judged series-months outside the windows of events that alarm.
+    /// Share of judged series-months outside the windows of events that alarm, by quantity or by
+    /// unit value.
     pub alarm_share: f64,
     /// Episodes per series and year outside the windows of events.
     pub episodes_per_series_year: f64,
@@ -156,12 +173,14 @@ impl Event {
             .is_some_and(|announced| (0..=WINDOW_MONTHS).contains(&month.since(announced)))
     }
 
-    /// Whether an alarm in this direction is what the event was to cause. Restrictions are often
-    /// preceded by a surge, and that is an alarm in time as well.
-    fn is_answered_by(&self, direction: Direction) -> bool {
+    /// Whether an alarm is what the event was to cause. Restrictions are often preceded by a surge,
+    /// and that is an alarm in time as well. Where nothing is expected, any alarm is wrong.
+    fn is_answered_by(&self, alarm: &Alarm) -> bool {
+        let quantity = alarm.measure != Measure::UnitValue;
         match self.expected {
-            Expected::Drop => direction == Direction::Drop,
-            Expected::Surge | Expected::Nothing => true,
+            Expected::Drop => quantity && alarm.direction == Direction::Drop,
+            Expected::Surge => quantity,
+            Expected::Nothing => true,
         }
     }
 }
@@ -186,22 +205,38 @@ pub fn replay<E>(
         let day = as_of(month);
         let series = known(day)?;
         let found = scan(&series, month, day, rule);
-        let of = |direction| found.alarms.iter().filter(|a| a.direction == direction).count();
-        let (drops, surges) = (of(Direction::Drop), of(Direction::Surge));
+        let of = |price: bool, direction| {
+            let of = |a: &&Alarm| (a.measure == Measure::UnitValue) == price && a.direction == direction;
+            found.alarms.iter().filter(of).count()
+        };
         let inside = series.iter().filter(|s| {
             s.at(month).is_some() && events.iter().any(|e| e.touches(&s.key) && e.in_window(month))
         });
         judged_outside += (found.judged.saturating_sub(inside.count())) as f64;
-        months.push(MonthFigures { month, as_of: day, judged: found.judged, drops, surges });
+        months.push(MonthFigures {
+            month,
+            as_of: day,
+            judged: found.judged,
+            drops: of(false, Direction::Drop),
+            surges: of(false, Direction::Surge),
+            price_drops: of(true, Direction::Drop),
+            price_surges: of(true, Direction::Surge),
+            breadth_drop: found.breadth.drop.now,
+            breadth_drop_times: found.breadth.drop.times,
+            breadth_surge: found.breadth.surge.now,
+            breadth_surge_times: found.breadth.surge.times,
+        });
         alarms.extend(found.alarms);
     }
     let episodes = episodes(&alarms, events);
-    let outside_alarms = alarms.iter().filter(|a| !events.iter().any(|e| e.explains(a))).count() as f64;
+    // A month whose quantity and price alarm is one month of a series.
+    let outside = alarms.iter().filter(|a| !events.iter().any(|e| e.explains(a)));
+    let outside_alarms = outside.map(|a| (a.month, &a.series)).collect::<BTreeSet<_>>().len() as f64;
     let outside_episodes = episodes.iter().filter(|e| e.event.is_none()).count() as f64;
     let years = judged_outside / 12.0;
     let share = |part: f64, of: f64| if of > 0.0 { part / of } else { 0.0 };
     Ok(Replay {
-        rule: format!("{}/{}", rule.id, rule.version),
+        rule: rule.name(),
         from,
         to,
         detections: events.iter().map(|event| detection(event, &alarms)).collect(),
@@ -215,10 +250,8 @@ pub fn replay<E>(
 }
 
 fn detection(event: &Event, alarms: &[Alarm]) -> Detection {
-    let first = alarms
-        .iter()
-        .filter(|a| event.explains(a) && event.is_answered_by(a.direction))
-        .min_by_key(|a| a.month);
+    let first =
+        alarms.iter().filter(|a| event.explains(a) && event.is_answered_by(a)).min_by_key(|a| a.month);
     let days = |from: Date| first.and_then(|a| Some(a.as_of.since(from).ok()?.get_days()));
     Detection {
         event: event.id.clone(),
@@ -232,10 +265,10 @@ fn detection(event: &Event, alarms: &[Alarm]) -> Detection {
 
 /// Merges alarms, given in order of months, into episodes.
 pub fn episodes(alarms: &[Alarm], events: &[Event]) -> Vec<Episode> {
-    let mut open: BTreeMap<(&SeriesKey, Direction), usize> = BTreeMap::new();
+    let mut open: BTreeMap<(&SeriesKey, Measure, Direction), usize> = BTreeMap::new();
     let mut episodes: Vec<Episode> = Vec::new();
     for alarm in alarms {
-        let key = (&alarm.series, alarm.direction);
+        let key = (&alarm.series, alarm.measure, alarm.direction);
         let place = open.get(&key).and_then(|at| episodes.get_mut(*at));
         match place {
             Some(episode) if alarm.month.since(episode.last) <= EPISODE_GAP => {
@@ -249,6 +282,7 @@ pub fn episodes(alarms: &[Alarm], events: &[Event]) -> Vec<Episode> {
                 open.insert(key, episodes.len());
                 episodes.push(Episode {
                     series: alarm.series.clone(),
+                    measure: alarm.measure,
                     direction: alarm.direction,
                     first: alarm.month,
                     last: alarm.month,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::month::Month;
+use crate::month::{Date, Month};
 
 /// Which way goods go, seen from the reporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +74,10 @@ pub struct Series {
     /// without trade in some tables, and the reader decides by the source's rule which of the two
     /// it is.
     pub months: Vec<Option<Observation>>,
+    /// The day on which the number of each month was released, in places as of `months`; may be
+    /// shorter where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<Option<Date>>,
 }
 
 impl Series {
@@ -81,6 +85,18 @@ impl Series {
     pub fn at(&self, month: Month) -> Option<&Observation> {
         let index = usize::try_from(month.since(self.first)).ok()?;
         self.months.get(index)?.as_ref()
+    }
+
+    /// The day on which the number of a month was released, where that is known.
+    pub fn released_at(&self, month: Month) -> Option<Date> {
+        let index = usize::try_from(month.since(self.first)).ok()?;
+        *self.released.get(index)?
+    }
+
+    /// The newest release among the months before a month, where any is known.
+    pub fn newest_release_before(&self, month: Month) -> Option<Date> {
+        let count = usize::try_from(month.since(self.first)).unwrap_or(0);
+        self.released.iter().take(count).flatten().max().copied()
     }
 
     /// The month of the last place, reported or not.

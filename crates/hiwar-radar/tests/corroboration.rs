@@ -26,7 +26,7 @@ fn flow(reporter: &str, partner: &str, item: &str, flow: Flow, usual: f64, last:
         item: item.into(),
         flow,
     };
-    Series { key, unit: Unit::Usd, first, months: months.collect() }
+    Series { key, unit: Unit::Usd, first, months: months.collect(), released: Vec::new() }
 }
 
 fn screened(series: &[Series]) -> (Scan, Sight) {

@@ -43,6 +43,7 @@ fn a_new_month_of_a_fleet_says_what_a_scan_says_of_each_series() {
             },
             unit: Unit::Usd,
             first,
+            released: Vec::new(),
             months: (0..months)
                 .map(|m| Some(Observation { kg: Some(amount(s, m)), ..Default::default() }))
                 .collect(),

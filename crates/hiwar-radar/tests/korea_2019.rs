@@ -42,7 +42,7 @@ fn korea() -> Vec<Series> {
                 item: item.into(),
                 flow: Flow::Import,
             };
-            Series { key, unit: Unit::Usd, first, months }
+            Series { key, unit: Unit::Usd, first, months, released: Vec::new() }
         })
         .collect()
 }

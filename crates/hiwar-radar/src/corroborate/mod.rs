@@ -22,7 +22,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::month::{Date, Month};
-use crate::scan::{Alarm, Direction, Strength};
+use crate::scan::{Alarm, Direction, Measure, Strength};
 use crate::series::{Flow, SeriesKey};
 
 /// Most claims in one exchange.
@@ -149,10 +149,15 @@ fn subject_of(key: &SeriesKey, month: Month, direction: Direction) -> Subject {
     }
 }
 
+/// Claims speak of quantities: a price that rises is no surge of imports.
+fn is_of_quantity(alarm: &Alarm) -> bool {
+    alarm.measure != Measure::UnitValue
+}
+
 /// What alarms on imports say to others. Of several alarms on one subject the strongest counts.
 pub fn claims(alarms: &[Alarm]) -> Vec<Claim> {
     let mut strongest: BTreeMap<Subject, Strength> = BTreeMap::new();
-    for alarm in alarms.iter().filter(|a| a.series.flow == Flow::Import) {
+    for alarm in alarms.iter().filter(|a| a.series.flow == Flow::Import && is_of_quantity(a)) {
         let subject = subject_of(&alarm.series, alarm.month, alarm.direction);
         let strength = strongest.entry(subject).or_insert(alarm.strength);
         *strength = (*strength).max(alarm.strength);
@@ -193,7 +198,7 @@ impl Sight {
             let (exporter, _) = key.exporter_and_importer();
             self.judged.insert((side_of(key), exporter.clone(), shared_item(&key.item), month));
         }
-        for alarm in alarms {
+        for alarm in alarms.iter().filter(|a| is_of_quantity(a)) {
             let subject = subject_of(&alarm.series, alarm.month, alarm.direction);
             let strength = self.alarms.entry((side_of(&alarm.series), subject)).or_insert(alarm.strength);
             *strength = (*strength).max(alarm.strength);

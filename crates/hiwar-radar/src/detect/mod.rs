@@ -10,3 +10,4 @@ pub mod evt;
 pub mod fdr;
 pub mod holiday;
 pub mod robust;
+pub mod stl;

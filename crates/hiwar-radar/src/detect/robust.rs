@@ -102,6 +102,71 @@ pub fn scores(rule: RobustZ, amounts: &[Option<f64>]) -> Vec<Option<Score>> {
         .collect()
 }
 
+/// Scores of months by what was expected of each, instead of by a plain middle.
+///
+/// `expected` is given the logarithms `ln(v + offset)` of the consecutive months before a month and
+/// says what it expects of it, on the same scale. The spread is `max(1.4826 · median|e|, floor)`
+/// over the errors `e` of the `months` expectations before; it is taken from zero, not from the
+/// middle of the errors, so that expectations that have been wrong one way for long count as
+/// wrong. Only the `last` months are scored: an expectation may be dear.
+pub fn of_expected(
+    rule: RobustZ,
+    amounts: &[Option<f64>],
+    last: usize,
+    expected: impl Fn(&[f64]) -> Option<f64>,
+) -> Vec<Option<Score>> {
+    let begin = amounts.len().saturating_sub(last.saturating_add(rule.months));
+    let mut before: Vec<f64> = Vec::with_capacity(amounts.len());
+    let mut errors: VecDeque<f64> = VecDeque::with_capacity(rule.months);
+    let mut scores = Vec::with_capacity(amounts.len());
+    for (t, amount) in amounts.iter().enumerate() {
+        let Some(amount) = *amount else {
+            before.clear();
+            errors.clear();
+            scores.push(None);
+            continue;
+        };
+        let y = (amount + rule.offset).ln();
+        let middle = if t < begin { None } else { expected(&before) };
+        before.push(y);
+        let Some(middle) = middle else {
+            errors.clear();
+            scores.push(None);
+            continue;
+        };
+        scores.push(score_of_error(rule, &errors, amount, y, middle));
+        if errors.len() == rule.months {
+            errors.pop_front();
+        }
+        errors.push_back((y - middle).abs());
+    }
+    scores
+}
+
+fn score_of_error(rule: RobustZ, errors: &VecDeque<f64>, amount: f64, y: f64, middle: f64) -> Option<Score> {
+    if errors.len() < rule.months {
+        return None;
+    }
+    let mut sorted: Vec<f64> = errors.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    let spread = (1.4826 * median(&sorted)?).max(rule.floor);
+    let middle_amount = middle.exp();
+    Some(Score { z: (y - middle) / spread, ratio: amount / middle_amount, middle: middle_amount, spread })
+}
+
+/// The middle of a calendar month and its two neighbours in the three years before: the median of
+/// nine logarithms. Absent with less than 37 months before.
+pub fn same_months(before: &[f64]) -> Option<f64> {
+    let mut nine = Vec::with_capacity(9);
+    for years in 1..=3 {
+        for neighbour in [1, 0, -1] {
+            nine.push(*before.get(before.len().checked_add_signed(neighbour - 12 * years)?)?);
+        }
+    }
+    nine.sort_by(f64::total_cmp);
+    median(&nine)
+}
+
 /// The median of sorted values.
 pub fn median(sorted: &[f64]) -> Option<f64> {
     let half = sorted.len() / 2;
@@ -167,6 +232,51 @@ mod tests {
                 prop_assert!((score.z - z).abs() < 1e-9 && (score.ratio - ratio).abs() < 1e-9);
             }
         }
+    }
+
+    #[test]
+    fn the_middle_of_the_same_months_is_the_median_of_nine() {
+        // Months are numbered by age: 1 is last month. Wanted: 11 to 13, 23 to 25, 35 to 37.
+        let before: Vec<f64> = (1..=40).rev().map(f64::from).collect();
+        assert_eq!(same_months(&before), Some(24.0));
+        let mut changed = before.clone();
+        for age in [1, 10, 14, 22, 26, 34, 38] {
+            changed[40 - age] = 1e9;
+        }
+        assert_eq!(same_months(&changed), Some(24.0), "other months do not count");
+        assert_eq!(same_months(&before[4..]), None, "36 months are one too few");
+    }
+
+    #[test]
+    fn a_season_that_comes_every_year_is_no_alarm_by_its_own_months() {
+        let season = |t: usize| if t % 12 == 7 { 1e4 } else { 1e6 * (1.0 + 0.05 * (t % 5) as f64) };
+        let amounts: Vec<Option<f64>> = (0..120).map(|t| Some(season(t))).collect();
+        let august = 115;
+        let rule = RobustZ::default();
+        let plain = scores(rule, &amounts)[august].unwrap();
+        let seasonal =
+            of_expected(rule, &amounts, usize::MAX, |before| super::super::stl::expected(before, 13))[august]
+                .unwrap();
+        assert!(plain.z < -20.0 && seasonal.z.abs() < 2.0, "{plain:?} {seasonal:?}");
+        // The neighbours outvote one odd month: nine values do not make a season of one month.
+        let nine = of_expected(rule, &amounts, usize::MAX, same_months)[august].unwrap();
+        assert!(nine.z < -20.0, "{nine:?}");
+    }
+
+    #[test]
+    fn expectations_need_as_many_errors_before_as_the_window_and_no_gap() {
+        let rule = RobustZ { months: 2, ..RobustZ::default() };
+        let amounts = [1.0, 2.0, 4.0, 8.0, 16.0].map(Some);
+        let last = |before: &[f64]| before.last().copied();
+        let scored = of_expected(rule, &amounts, 5, last);
+        assert_eq!(scored.iter().map(Option::is_some).collect::<Vec<_>>(), [false, false, false, true, true]);
+        // Errors of months 1 and 2 are ln 1.5 and ln(5/3); month 3 errs by ln(9/5).
+        let spread = 1.4826 * f64::midpoint(1.5f64.ln(), (5.0f64 / 3.0).ln());
+        let third = scored[3].unwrap();
+        assert!((third.spread - spread).abs() < 1e-12 && (third.z - 1.8f64.ln() / spread).abs() < 1e-12);
+        assert_eq!(of_expected(rule, &amounts, 1, last)[4], scored[4], "a shorter past says the same");
+        let gap = [Some(1.0), None, Some(4.0), Some(8.0), Some(16.0)];
+        assert_eq!(of_expected(rule, &gap, 5, last)[4], None);
     }
 
     #[test]

@@ -8,10 +8,10 @@ pub mod map;
 pub mod plot;
 pub mod records;
 
-use crate::detect::robust::{self, RobustZ};
+use crate::detect::robust::Score;
 use crate::month::Month;
 use crate::replay::Replay;
-use crate::scan::{Alarm, Direction, Measure, Rule, Scan};
+use crate::scan::{Alarm, Direction, Measure, Pooled, Rule, Scan};
 use crate::series::Series;
 use html::{Page, escape};
 use plot::{Band, Mark, TimeSeries};
@@ -19,17 +19,18 @@ use plot::{Band, Mark, TimeSeries};
 /// How many years of a series are plotted.
 const YEARS: i32 = 8;
 
-/// A series with its normal band under a rule and the months that alarm, up to a month.
-pub fn series_plot(series: &Series, rule: &Rule, until: Month) -> String {
-    let measure = Measure::quantity_of(series);
+/// A measure of a series with its normal band under a rule and the months that are out of line, up
+/// to a month.
+pub fn series_plot(series: &Series, measure: Measure, rule: &Rule, until: Month) -> String {
     let count = usize::try_from(until.since(series.first) + 1).unwrap_or(0);
     let amounts: Vec<Option<f64>> =
         series.months.iter().take(count).map(|o| o.as_ref().and_then(|o| measure.of(o))).collect();
-    let scores = robust::scores(rule.robust(), &amounts);
-    let skipped = amounts.len().saturating_sub(usize::try_from(YEARS * 12).unwrap_or(0));
+    let shown = usize::try_from(YEARS * 12).unwrap_or(0);
+    let scores = rule.scores(measure, series.first, &amounts, Some(shown));
+    let skipped = amounts.len().saturating_sub(shown);
     let first = series.first.plus(i32::try_from(skipped).unwrap_or(0));
     let bands: Vec<Option<Band>> =
-        scores.iter().skip(skipped).map(|s| Some(band(rule, s.as_ref()?))).collect();
+        scores.iter().skip(skipped).map(|s| Some(band(rule, measure, s.as_ref()?))).collect();
     let marks: Vec<Mark> = scores
         .iter()
         .enumerate()
@@ -40,18 +41,15 @@ pub fn series_plot(series: &Series, rule: &Rule, until: Month) -> String {
             Some(Mark { month, below: direction == Direction::Drop })
         })
         .collect();
-    let unit = match measure {
-        Measure::Weight => "kg",
-        Measure::Value | Measure::UnitValue => "value, in the source's unit",
-    };
+    let title = format!("{}, {}", series.key, measure.title());
     let values: Vec<Option<f64>> = amounts.into_iter().skip(skipped).collect();
-    TimeSeries { title: &series.key.to_string(), unit, first, values: &values, bands: &bands, marks: &marks }
-        .svg()
+    let unit = measure.unit(series.unit);
+    TimeSeries { title: &title, unit: &unit, first, values: &values, bands: &bands, marks: &marks }.svg()
 }
 
 /// Within these amounts a month is no alarm by its distance.
-fn band(rule: &Rule, score: &robust::Score) -> Band {
-    let RobustZ { offset, .. } = rule.robust();
+fn band(rule: &Rule, measure: Measure, score: &Score) -> Band {
+    let offset = rule.offset_of(measure);
     let at = |z: f64| (score.middle * (z * score.spread).exp() - offset).max(0.0);
     Band { low: at(rule.drop.z), middle: score.middle, high: at(rule.surge.z) }
 }
@@ -60,27 +58,75 @@ fn band(rule: &Rule, score: &robust::Score) -> Band {
 pub fn scan_page(scan: &Scan, series: &[Series], rule: &Rule) -> String {
     let mut page = Page::new(&format!("Screening of {}", scan.month));
     page.paragraph(&format!(
-        "Judged as of {} by rule {} ({}). {} series judged, {} alarms; {:.1} % of the series drop, {:.1} % surge.",
+        "Judged as of {} by rule {} ({}). {} series judged, {} of them by their unit value as well; {} alarms.",
         scan.as_of,
         scan.rule,
         rule.source,
         scan.judged,
-        scan.alarms.len(),
-        scan.breadth_drop * 100.0,
-        scan.breadth_surge * 100.0
+        scan.judged_unit_values,
+        scan.alarms.len()
     ));
+    page.paragraph(&format!(
+        "Out of line at once: {} of the series drop, {} surge.",
+        scan.breadth.drop, scan.breadth.surge
+    ));
+    if let Some(pooled) = &scan.pooled {
+        page.heading("Importers together");
+        page.paragraph(&pooled_text(pooled));
+        for pool in pooled.standing_out.iter().take(20) {
+            page.paragraph(&pool.to_string());
+        }
+    }
     for alarm in scan.alarms.iter().take(60) {
         page.heading(&alarm.series.to_string());
         page.paragraph(&alarm.to_string());
+        for line in course(alarm) {
+            page.paragraph(&line);
+        }
         page.raw(&facts(alarm));
         if let Some(of) = series.iter().find(|s| s.key == alarm.series) {
-            page.plot(&series_plot(of, rule, alarm.month));
+            page.plot(&series_plot(of, alarm.measure, rule, alarm.month));
+            if let Some(beside) = &alarm.beside {
+                page.plot(&series_plot(of, beside.measure, rule, alarm.month));
+            }
         }
     }
     if scan.alarms.len() > 60 {
         page.paragraph(&format!("{} more alarms are in the other formats.", scan.alarms.len() - 60));
     }
     page.finish()
+}
+
+/// What sums of importers are held against.
+pub fn pooled_text(pooled: &Pooled) -> String {
+    format!(
+        "{} pools of one exporter's item; the sums of the months before ({}) have a standard deviation of {:.2}, \
+         1 % of them are below {:.1} and 1 % above {:.1}; {} stand out",
+        pooled.judged,
+        pooled.reference,
+        pooled.deviation,
+        pooled.low,
+        pooled.high,
+        pooled.standing_out.len()
+    )
+}
+
+/// What an alarm means and rests on, in lines.
+pub fn course(alarm: &Alarm) -> Vec<String> {
+    let mut lines = Vec::new();
+    let beside = alarm.beside.as_ref().map(|b| format!(" ({b})")).unwrap_or_default();
+    lines.push(format!("{}{beside}", alarm.kind));
+    if alarm.since != alarm.month {
+        lines.push(format!("out of line since {}", alarm.since));
+    }
+    lines.extend(alarm.lead.map(|lead| lead.to_string()));
+    lines.extend(alarm.surged.map(|month| format!("it surged in {month}, before it dropped")));
+    lines.extend(alarm.grade.as_ref().map(ToString::to_string));
+    lines.extend(alarm.released.map(|day| match alarm.history_released {
+        Some(before) => format!("released on {day}, the months before by {before}"),
+        None => format!("released on {day}"),
+    }));
+    lines
 }
 
 fn facts(alarm: &Alarm) -> String {

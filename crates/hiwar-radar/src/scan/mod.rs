@@ -1,22 +1,31 @@
 //! Monthly screening: which series are abnormal in a month, how abnormal, and why.
 
+mod alarm;
+pub mod breadth;
 pub mod fleet;
+pub mod grade;
+pub mod pool;
 mod rule;
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use rule::{Cut, Rule};
+pub use alarm::{Alarm, Beside, Direction, EPISODE_GAP, Kind, Lead, Strength};
+pub use breadth::Breadth;
+pub use pool::{Pool, Pooled};
+pub use rule::{Baseline, Cut, Judged, Rule};
 
+use crate::corroborate::shared_item;
 use crate::detect::bocpd::{Bocpd, Prepared};
 use crate::detect::cusum::{Cusum, Sums};
 use crate::detect::evt::Tail;
+use crate::detect::fdr;
 use crate::detect::robust::{self, Score};
-use crate::detect::{fdr, holiday};
 use crate::month::{Date, Month};
 use crate::series::{Observation, Series, SeriesKey, Unit};
+use alarm::{run_of, silent_from};
+use breadth::{Counted, USUAL_MONTHS};
 
 /// What is judged of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,73 +35,9 @@ pub enum Measure {
     Weight,
     /// Value, in the source's unit.
     Value,
-    /// Value per kilogram.
+    /// Value per kilogram. Only months with both count, so it is judged where the item was traded
+    /// in every month of the window.
     UnitValue,
-}
-
-/// Which way a month is out of line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// Far less than usual.
-    Drop,
-    /// Far more than usual; before a measure takes effect it may be stockpiling.
-    Surge,
-}
-
-/// How far out of line, in classes that may be told to a peer without telling amounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strength {
-    /// Up to six spreads.
-    Clear,
-    /// Six to ten spreads.
-    Strong,
-    /// More.
-    Extreme,
-}
-
-/// A month of a series that is out of line, with everything that led to saying so.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Alarm {
-    /// The series.
-    pub series: SeriesKey,
-    /// The month.
-    pub month: Month,
-    /// What was judged.
-    pub measure: Measure,
-    /// Which way.
-    pub direction: Direction,
-    /// How far, in classes.
-    pub strength: Strength,
-    /// What was reported, in the measure's unit.
-    pub amount: f64,
-    /// The middle of the months before, in the measure's unit.
-    pub middle: f64,
-    /// The usual spread, in units of the natural logarithm.
-    pub spread: f64,
-    /// Distance from the middle, in spreads.
-    pub z: f64,
-    /// The amount divided by the middle.
-    pub ratio: f64,
-    /// How rare such a distance is in its class of product, when there is enough to tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p: Option<f64>,
-    /// The smallest share of false alarms of this month at which it is still one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub q: Option<f64>,
-    /// Cumulative sum of the distances above, since it last passed its alarm, in spreads.
-    pub cusum_up: f64,
-    /// As above, downwards.
-    pub cusum_down: f64,
-    /// The probability that a new regime has just begun.
-    pub new_regime: f64,
-    /// The rule, as `name/version`.
-    pub rule: String,
-    /// As of which day it was judged; nothing released later was used.
-    pub as_of: Date,
-    /// The amount at which it would not have been an alarm.
-    pub silent_from: f64,
 }
 
 /// Why a series was not judged.
@@ -118,25 +63,21 @@ pub struct Scan {
     pub rule: String,
     /// Alarms, the farthest out of line first.
     pub alarms: Vec<Alarm>,
-    /// Series judged.
+    /// Series judged by their quantity.
     pub judged: usize,
-    /// Series not judged, by reason.
+    /// Series judged by their unit value as well.
+    pub judged_unit_values: usize,
+    /// Series not judged by their quantity, by reason.
     pub unjudged: BTreeMap<Unjudged, usize>,
-    /// Share of the judged series that drop.
+    /// Share of the judged series that drop: whose quantity alarms.
     pub breadth_drop: f64,
     /// Share of the judged series that surge.
     pub breadth_surge: f64,
-}
-
-impl Strength {
-    /// The class of a distance.
-    pub fn of(z: f64) -> Self {
-        match z.abs() {
-            z if z > 10.0 => Self::Extreme,
-            z if z > 6.0 => Self::Strong,
-            _ => Self::Clear,
-        }
-    }
+    /// How many are out of line at once, against how many usually are.
+    pub breadth: Breadth,
+    /// What importers of one exporter's item say together, where there are enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooled: Option<Pooled>,
 }
 
 impl Measure {
@@ -146,7 +87,7 @@ impl Measure {
             Self::Weight => observation.kg,
             Self::Value => observation.value,
             Self::UnitValue => match (observation.value, observation.kg) {
-                (Some(value), Some(kg)) if kg > 0.0 => Some(value / kg),
+                (Some(value), Some(kg)) if kg > 0.0 && value > 0.0 => Some(value / kg),
                 _ => None,
             },
         }
@@ -157,73 +98,143 @@ impl Measure {
         let weighed = series.months.iter().flatten().any(|o| o.kg.is_some());
         if weighed { Self::Weight } else { Self::Value }
     }
+
+    /// The measures of a series that a rule judges, its quantity first.
+    pub fn judged_of(series: &Series, rule: &Rule) -> Vec<Self> {
+        let quantity = Self::quantity_of(series);
+        let of = |judged| match judged {
+            Judged::Quantity => Some(quantity),
+            Judged::UnitValue => (quantity == Self::Weight).then_some(Self::UnitValue),
+        };
+        let both = [Judged::Quantity, Judged::UnitValue].into_iter();
+        both.filter(|j| rule.judges.contains(j)).filter_map(of).collect()
+    }
+
+    /// What is judged beside: the price of a weight, the weight of a price.
+    fn beside(self) -> Option<Self> {
+        match self {
+            Self::Weight => Some(Self::UnitValue),
+            Self::UnitValue => Some(Self::Weight),
+            Self::Value => None,
+        }
+    }
 }
 
-struct Judged<'a> {
+/// One measure of one series in the month.
+struct Test<'a> {
     series: &'a Series,
     measure: Measure,
     amount: f64,
     score: Score,
-    /// Scores of the months before, for the class's tail.
-    history: Vec<f64>,
+    /// The scores of the months, oldest first; the last is that of the month.
+    scores: Vec<Option<Score>>,
     sums: Sums,
     new_regime: f64,
+}
+
+/// A month to be judged, and what it is judged with.
+struct Bench<'a> {
+    month: Month,
+    as_of: Date,
+    rule: &'a Rule,
+    name: String,
+    prepared: Prepared,
 }
 
 /// Screens a month: judges every series by the months before it. `series` must be what was known
 /// at `as_of`.
 pub fn scan(series: &[Series], month: Month, as_of: Date, rule: &Rule) -> Scan {
-    let mut judged = Vec::new();
-    let mut unjudged: BTreeMap<Unjudged, usize> = BTreeMap::new();
     // A series is scored at most once for each of its months.
     let longest = series.iter().map(|s| s.months.len()).max().unwrap_or(0);
     let prepared = Prepared::new(Bocpd::default(), longest);
+    let bench = Bench { month, as_of, rule, name: rule.name(), prepared };
+    let mut tests = Vec::new();
+    let mut unjudged: BTreeMap<Unjudged, usize> = BTreeMap::new();
     for one in series {
-        match judge(one, Measure::quantity_of(one), month, rule, &prepared) {
-            Ok(found) => judged.push(found),
-            Err(reason) => *unjudged.entry(reason).or_insert(0) += 1,
+        for measure in Measure::judged_of(one, rule) {
+            match bench.test(one, measure) {
+                Ok(test) => tests.push(test),
+                Err(reason) if measure != Measure::UnitValue => *unjudged.entry(reason).or_insert(0) += 1,
+                Err(_) => {}
+            }
         }
     }
-    let count = judged.len();
-    let p_values = rarities(&judged, rule);
+    let p_values = rarities(&tests, rule);
     let q_values = fdr::adjusted(&p_values);
-    let name = format!("{}/{}", rule.id, rule.version);
     let mut alarms: Vec<Alarm> = Vec::new();
-    for ((found, p), q) in judged.iter().zip(&p_values).zip(&q_values) {
-        let Some(direction) = passes(&found.score, rule) else { continue };
+    for ((test, p), q) in tests.iter().zip(&p_values).zip(&q_values) {
+        let Some(direction) = passes(&test.score, rule) else { continue };
         if let (Some(rate), Some(q)) = (rule.false_discovery_rate, q)
             && *q > rate
         {
             continue;
         }
-        alarms.push(Alarm {
-            series: found.series.key.clone(),
-            month,
-            measure: found.measure,
-            direction,
-            strength: Strength::of(found.score.z),
-            amount: found.amount,
-            middle: found.score.middle,
-            spread: found.score.spread,
-            z: found.score.z,
-            ratio: found.score.ratio,
-            p: *p,
-            q: *q,
-            cusum_up: found.sums.up,
-            cusum_down: found.sums.down,
-            new_regime: found.new_regime,
-            rule: name.clone(),
-            as_of,
-            silent_from: silent_from(&found.score, direction, rule),
-        });
+        alarms.push(bench.alarm(test, direction, (*p, *q)));
     }
-    alarms.sort_by(|a, b| b.z.abs().total_cmp(&a.z.abs()).then_with(|| a.series.cmp(&b.series)));
+    name_joint(&mut alarms);
+    alarms.sort_by(|a, b| {
+        b.z.abs().total_cmp(&a.z.abs()).then_with(|| (&a.series, a.measure).cmp(&(&b.series, b.measure)))
+    });
+    let quantities = || tests.iter().filter(|t| t.measure != Measure::UnitValue);
+    let judged = quantities().count();
     let share = |direction| {
-        let of = alarms.iter().filter(|a| a.direction == direction).count();
-        if count == 0 { 0.0 } else { of as f64 / count as f64 }
+        let of = alarms.iter().filter(|a| a.measure != Measure::UnitValue && a.direction == direction);
+        if judged == 0 { 0.0 } else { of.count() as f64 / judged as f64 }
     };
-    let (breadth_drop, breadth_surge) = (share(Direction::Drop), share(Direction::Surge));
-    Scan { month, as_of, rule: name, alarms, judged: count, unjudged, breadth_drop, breadth_surge }
+    let distances: Vec<(&SeriesKey, Vec<Option<f64>>)> = quantities()
+        .map(|t| (&t.series.key, t.scores.iter().map(|s| s.as_ref().map(|s| s.z)).collect()))
+        .collect();
+    let members: Vec<pool::Member<'_>> =
+        distances.iter().map(|(key, z)| pool::Member { key, z: z.as_slice() }).collect();
+    Scan {
+        month,
+        as_of,
+        judged,
+        judged_unit_values: tests.len() - judged,
+        unjudged,
+        breadth_drop: share(Direction::Drop),
+        breadth_surge: share(Direction::Surge),
+        breadth: breadth_of(quantities(), rule),
+        pooled: pool::pooled(&members, rule.false_discovery_rate),
+        rule: bench.name,
+        alarms,
+    }
+}
+
+/// How many series are beyond the cuts, in this month and in those before it.
+fn breadth_of<'a>(tests: impl Iterator<Item = &'a Test<'a>>, rule: &Rule) -> Breadth {
+    let mut counts = vec![Counted::default(); USUAL_MONTHS + 1];
+    for test in tests {
+        for (score, count) in test.scores.iter().rev().zip(&mut counts) {
+            let Some(score) = score else { continue };
+            count.judged += 1;
+            match passes(score, rule) {
+                Some(Direction::Drop) => count.drops += 1,
+                Some(Direction::Surge) => count.surges += 1,
+                None => {}
+            }
+        }
+    }
+    let (now, before) = counts.split_first().map_or((Counted::default(), &[][..]), |(n, b)| (*n, b));
+    Breadth::of(now, before)
+}
+
+/// Marks alarms that several importers of one exporter's item raise in one direction.
+fn name_joint(alarms: &mut [Alarm]) {
+    let subject = |a: &Alarm| {
+        let (exporter, importer) = a.series.exporter_and_importer();
+        ((exporter.clone(), shared_item(&a.series.item), a.direction), importer.clone())
+    };
+    let mut importers: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for alarm in alarms.iter().filter(|a| a.measure != Measure::UnitValue) {
+        let (of, importer) = subject(alarm);
+        importers.entry(of).or_default().insert(importer);
+    }
+    for alarm in alarms.iter_mut().filter(|a| a.measure != Measure::UnitValue) {
+        if importers.get(&subject(alarm).0).is_some_and(|i| i.len() > 1) {
+            alarm.lead = Some(Lead::L3);
+        }
+    }
 }
 
 /// Which way a score is an alarm under a rule, if it is.
@@ -234,44 +245,77 @@ pub fn passes(score: &Score, rule: &Rule) -> Option<Direction> {
     (score.z > rule.surge.z && score.ratio > rule.surge.ratio).then_some(Direction::Surge)
 }
 
-/// The amount nearest to the reported one that is no alarm.
-fn silent_from(score: &Score, direction: Direction, rule: &Rule) -> f64 {
-    let cut = match direction {
-        Direction::Drop => rule.drop,
-        Direction::Surge => rule.surge,
-    };
-    let by_z = score.middle * (cut.z * score.spread).exp() - rule.offset;
-    let by_ratio = score.middle * cut.ratio;
-    match direction {
-        Direction::Drop => by_z.min(by_ratio),
-        Direction::Surge => by_z.max(by_ratio),
+impl Bench<'_> {
+    fn test<'a>(&self, series: &'a Series, measure: Measure) -> Result<Test<'a>, Unjudged> {
+        let Self { month, rule, prepared, .. } = self;
+        let amount = series.at(*month).and_then(|o| measure.of(o)).ok_or(Unjudged::NotReported)?;
+        let count = usize::try_from(month.since(series.first)).unwrap_or(0) + 1;
+        let months = series.months.iter().take(count);
+        let amounts: Vec<Option<f64>> = months.map(|o| o.as_ref().and_then(|o| measure.of(o))).collect();
+        let scores = rule.scores(measure, series.first, &amounts, None);
+        let score = scores.last().copied().flatten().ok_or(Unjudged::ShortHistory)?;
+        if usual_value(series, *month, rule.months).is_some_and(|usual| usual < rule.floor_per_month) {
+            return Err(Unjudged::Immaterial);
+        }
+        let (mut sums, mut runs, mut new_regime) = (Sums::default(), prepared.runs(), 0.0);
+        for score in scores.iter().flatten() {
+            sums = Cusum::default().step_anew(sums, score.z);
+            new_regime = prepared.push(&mut runs, score.z);
+        }
+        Ok(Test { series, measure, amount, score, scores, sums, new_regime })
     }
-}
 
-fn judge<'a>(
-    series: &'a Series,
-    measure: Measure,
-    month: Month,
-    rule: &Rule,
-    prepared: &Prepared,
-) -> Result<Judged<'a>, Unjudged> {
-    let amount = series.at(month).and_then(|o| measure.of(o)).ok_or(Unjudged::NotReported)?;
-    let count = usize::try_from(month.since(series.first)).unwrap_or(0) + 1;
-    let amounts: Vec<Option<f64>> =
-        series.months.iter().take(count).map(|o| o.as_ref().and_then(|o| measure.of(o))).collect();
-    let amounts = if rule.holiday { holiday::without(series.first, &amounts, rule.offset) } else { amounts };
-    let mut scores = robust::scores(rule.robust(), &amounts);
-    let score = scores.pop().flatten().ok_or(Unjudged::ShortHistory)?;
-    if usual_value(series, month, rule.months).is_some_and(|usual| usual < rule.floor_per_month) {
-        return Err(Unjudged::Immaterial);
+    fn alarm(&self, test: &Test<'_>, direction: Direction, (p, q): (Option<f64>, Option<f64>)) -> Alarm {
+        let Test { series, measure, score, .. } = *test;
+        let beside = measure.beside().and_then(|other| self.test(series, other).ok()).map(|b| Beside {
+            measure: b.measure,
+            amount: b.amount,
+            middle: b.score.middle,
+            spread: b.score.spread,
+            z: b.score.z,
+            ratio: b.score.ratio,
+        });
+        let passed = |age: i32| {
+            let at = test.scores.len().checked_sub(usize::try_from(age).ok()? + 1)?;
+            passes(test.scores.get(at)?.as_ref()?, self.rule)
+        };
+        let months = i32::try_from(test.scores.len()).unwrap_or(i32::MAX) - 1;
+        let (since, surged) = run_of(self.month, direction, passed, months);
+        let lead = match (measure, direction) {
+            (Measure::UnitValue, _) => None,
+            (_, Direction::Surge) => Some(Lead::L1),
+            (_, Direction::Drop) => (since == self.month).then_some(Lead::L2),
+        };
+        Alarm {
+            series: series.key.clone(),
+            month: self.month,
+            measure,
+            unit: series.unit,
+            direction,
+            strength: Strength::of(score.z),
+            kind: Kind::of(measure, direction, beside.as_ref(), self.rule.beside_z),
+            lead,
+            since,
+            surged,
+            amount: test.amount,
+            middle: score.middle,
+            spread: score.spread,
+            z: score.z,
+            ratio: score.ratio,
+            beside,
+            p,
+            q,
+            cusum_up: test.sums.up,
+            cusum_down: test.sums.down,
+            new_regime: test.new_regime,
+            rule: self.name.clone(),
+            as_of: self.as_of,
+            released: series.released_at(self.month),
+            history_released: series.newest_release_before(self.month),
+            silent_from: silent_from(&score, measure, direction, self.rule),
+            grade: None,
+        }
     }
-    let history: Vec<f64> = scores.into_iter().flatten().map(|s| s.z).collect();
-    let (mut sums, mut runs, mut new_regime) = (Sums::default(), prepared.runs(), 0.0);
-    for z in history.iter().chain([&score.z]) {
-        sums = Cusum::default().step_anew(sums, *z);
-        new_regime = prepared.push(&mut runs, *z);
-    }
-    Ok(Judged { series, measure, amount, score, history, sums, new_regime })
 }
 
 /// The median value of the months before, in US dollars or about as much.
@@ -287,28 +331,30 @@ fn usual_value(series: &Series, month: Month, months: usize) -> Option<f64> {
     Some(robust::median(&values)? / per_dollar)
 }
 
-/// How rare each score is among all earlier scores of its class of product, both ways.
-fn rarities(judged: &[Judged<'_>], rule: &Rule) -> Vec<Option<f64>> {
+/// How rare each score is among all earlier scores of its measure in its class of product, both ways.
+fn rarities(tests: &[Test<'_>], rule: &Rule) -> Vec<Option<f64>> {
     if rule.false_discovery_rate.is_none() {
-        return vec![None; judged.len()];
+        return vec![None; tests.len()];
     }
-    let mut classes: BTreeMap<String, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
-    for one in judged {
-        let (down, up) = classes.entry(class_of(&one.series.key)).or_default();
-        down.extend(one.history.iter().map(|z| -z));
-        up.extend(&one.history);
+    let class_of = |test: &Test<'_>| (class_of(&test.series.key), test.measure);
+    let mut classes: BTreeMap<(String, Measure), (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+    for test in tests {
+        let (down, up) = classes.entry(class_of(test)).or_default();
+        let before = test.scores.split_last().map_or(&[][..], |(_, before)| before);
+        down.extend(before.iter().flatten().map(|s| -s.z));
+        up.extend(before.iter().flatten().map(|s| s.z));
     }
-    let tails: BTreeMap<String, (Option<Tail>, Option<Tail>)> = classes
+    let tails: BTreeMap<_, (Option<Tail>, Option<Tail>)> = classes
         .into_iter()
         .map(|(class, (down, up))| (class, (Tail::fit(down, 0.98), Tail::fit(up, 0.98))))
         .collect();
-    judged
+    tests
         .iter()
-        .map(|one| {
-            let (down, up) = tails.get(&class_of(&one.series.key))?;
-            let tail = if one.score.z < 0.0 { down.as_ref()? } else { up.as_ref()? };
+        .map(|test| {
+            let (down, up) = tails.get(&class_of(test))?;
+            let tail = if test.score.z < 0.0 { down.as_ref()? } else { up.as_ref()? };
             // Two-sided.
-            Some((2.0 * tail.p_value(one.score.z.abs())).min(1.0))
+            Some((2.0 * tail.p_value(test.score.z.abs())).min(1.0))
         })
         .collect()
 }
@@ -321,37 +367,5 @@ pub fn class_of(key: &SeriesKey) -> String {
         format!("{} {chapter}", key.source)
     } else {
         format!("{} {}", key.source, key.item)
-    }
-}
-
-impl fmt::Display for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, unit) = match self.measure {
-            Measure::Weight => ("weight", "kg"),
-            Measure::Value => ("value", "in the source's unit"),
-            Measure::UnitValue => ("value per kg", "in the source's unit"),
-        };
-        let way = match self.direction {
-            Direction::Drop => "below",
-            Direction::Surge => "above",
-        };
-        let usual = if self.middle < 1.0 {
-            "where there is usually none,".to_owned()
-        } else {
-            format!("{:.0} % of the usual {:.0}", self.ratio * 100.0, self.middle)
-        };
-        write!(
-            f,
-            "{}: {what} of {} is {:.0} {unit}, {} and {:.1} spreads {way} it \
-             (rule {}, as of {}); at {:.0} it would be silent",
-            self.series,
-            self.month,
-            self.amount,
-            usual,
-            self.z.abs(),
-            self.rule,
-            self.as_of,
-            self.silent_from
-        )
     }
 }

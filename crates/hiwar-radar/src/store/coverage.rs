@@ -121,14 +121,17 @@ impl Coverage {
         self
     }
 
-    /// The periods in which a missing row of a series means no trade.
-    pub(super) fn complete(&self, key: &StoredKey) -> Vec<u16> {
+    /// The periods in which a missing row of a series means no trade, and the day since when it
+    /// does.
+    pub(super) fn complete(&self, key: &StoredKey) -> Vec<(u16, i32)> {
         let k = &key.key;
         let of = |item: Arc<str>| (Arc::clone(&k.source), Arc::clone(&k.reporter), item, key.annual);
         let Some(reporter) = self.of.get(&of("".into())) else { return Vec::new() };
         let item = self.of.get(&of(Arc::clone(&k.item)));
         let bounds = item.and_then(|i| Some((*i.first_key_value()?.0, *i.last_key_value()?.0)));
         let within = |p: u16| bounds.is_some_and(|(first, last)| (first..=last).contains(&p));
-        reporter.iter().filter(|(p, e)| e.all.is_some() || within(**p)).map(|(p, _)| *p).collect()
+        let since = |e: &Entry| e.all.unwrap_or(e.released);
+        let complete = reporter.iter().filter(|(p, e)| e.all.is_some() || within(**p));
+        complete.map(|(p, e)| (*p, since(e))).collect()
     }
 }

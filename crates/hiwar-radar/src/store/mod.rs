@@ -179,3 +179,11 @@ fn day(date: Date) -> i32 {
     // The calendar's ends are about 4 million days away.
     days.unwrap_or(if date.year() < 1970 { i32::MIN } else { i32::MAX })
 }
+
+/// The date so many days after 1970-01-01.
+fn date(days: i32) -> Date {
+    let end = if days < 0 { Date::MIN } else { Date::MAX };
+    jiff::civil::date(1970, 1, 1)
+        .checked_add(jiff::SignedDuration::from_hours(24 * i64::from(days)))
+        .unwrap_or(end)
+}

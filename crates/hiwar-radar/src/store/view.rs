@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::coverage::Coverage;
 use super::scan::{Scan, visible};
 use super::segment::{Group, SegmentReader};
-use super::{Filter, Store, StoreError, day};
+use super::{Filter, Store, StoreError, date, day};
 use crate::month::{Date, Month};
 use crate::series::{Observation, Series, SeriesKey, Unit};
 
@@ -33,7 +33,9 @@ struct View {
     failed: bool,
 }
 
-type Places = (Group, u16, Vec<Option<Observation>>);
+/// An observation and the day it was released.
+type Place = Option<(Observation, i32)>;
+type Places = (Group, u16, Vec<Place>);
 
 impl View {
     fn new(store: &Store, as_of: Date, filter: &Filter, annual: bool) -> Result<Self, StoreError> {
@@ -70,23 +72,27 @@ impl View {
 
     /// The periods from the first to the last that was complete.
     fn places(&self, group: Group) -> Option<Places> {
-        let mut known: BTreeMap<u16, Observation> = BTreeMap::new();
+        let mut known: BTreeMap<u16, (Observation, i32)> = BTreeMap::new();
         for cells in group.cells.chunk_by(|a, b| a.period == b.period) {
             if let Some(cell) = visible(cells, self.day) {
-                known.insert(cell.period, cell.observation);
+                known.insert(cell.period, (cell.observation, cell.released));
             }
         }
         let first = *known.first_key_value()?.0;
         let zero = Observation { value: Some(0.0), kg: Some(0.0), quantity: None };
-        for period in self.coverage.iter().flat_map(|c| c.complete(&group.key)) {
+        for (period, released) in self.coverage.iter().flat_map(|c| c.complete(&group.key)) {
             if period >= first {
-                known.entry(period).or_insert(zero);
+                known.entry(period).or_insert((zero, released));
             }
         }
         let last = *known.last_key_value()?.0;
         let places = (first..=last).map(|period| known.get(&period).copied()).collect();
         Some((group, first, places))
     }
+}
+
+fn observations(places: Vec<Place>) -> Vec<Option<Observation>> {
+    places.into_iter().map(|p| p.map(|(observation, _)| observation)).collect()
 }
 
 /// Monthly series, in order of their keys.
@@ -103,11 +109,12 @@ impl Iterator for SeriesIter {
 
     fn next(&mut self) -> Option<Self::Item> {
         let places = self.0.next()?;
-        Some(places.map(|(group, first, months)| Series {
+        Some(places.map(|(group, first, places)| Series {
             key: group.key.key,
             unit: group.key.unit,
             first: Month::from_index(first),
-            months,
+            released: places.iter().map(|p| p.map(|(_, day)| date(day))).collect(),
+            months: observations(places),
         }))
     }
 }
@@ -126,11 +133,11 @@ impl Iterator for AnnualIter {
 
     fn next(&mut self) -> Option<Self::Item> {
         let places = self.0.next()?;
-        Some(places.map(|(group, first, years)| AnnualSeries {
+        Some(places.map(|(group, first, places)| AnnualSeries {
             key: group.key.key,
             unit: group.key.unit,
             first,
-            years,
+            years: observations(places),
         }))
     }
 }

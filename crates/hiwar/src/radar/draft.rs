@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 use hiwar::api_client::{ApiClient, NodeArgs, block_on};
 use hiwar_radar::month::{Date, Month};
-use hiwar_radar::scan::{self, Alarm};
+use hiwar_radar::scan::{self, Alarm, Measure};
 use hiwar_radar::store::Filter;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use crate::commands::print;
 /// Make a statement of a signal, to be read by a desk and sent with --send
 #[derive(Debug, clap::Args)]
 pub(crate) struct Draft {
-    /// The signal, as `scan` prints it: SOURCE:REPORTER:FLOW:ITEM:PARTNER:MONTH
+    /// The signal, as `scan` prints it: SOURCE:REPORTER:FLOW:ITEM:PARTNER:MONTH, for a price with :unit-value
     signal: String,
     /// The dialogue (its first digits are enough)
     #[arg(long)]
@@ -43,13 +43,16 @@ pub(crate) struct Draft {
 pub(crate) fn signal(alarm: &Alarm) -> String {
     let key = &alarm.series;
     let flow = format!("{:?}", key.flow).to_lowercase();
-    format!("{}:{}:{flow}:{}:{}:{}", key.source, key.reporter, key.item, key.partner, alarm.month)
+    let price = if alarm.measure == Measure::UnitValue { ":unit-value" } else { "" };
+    format!("{}:{}:{flow}:{}:{}:{}{price}", key.source, key.reporter, key.item, key.partner, alarm.month)
 }
 
 impl Draft {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let parts: Vec<&str> = self.signal.split(':').collect();
-        let [source, reporter, _, item, partner, month] = parts.as_slice() else {
+        let ([source, reporter, _, item, partner, month]
+        | [source, reporter, _, item, partner, month, "unit-value"]) = parts.as_slice()
+        else {
             anyhow::bail!(
                 "{:?} is no signal; it is SOURCE:REPORTER:FLOW:ITEM:PARTNER:MONTH, as `hiwar radar scan` prints it",
                 self.signal

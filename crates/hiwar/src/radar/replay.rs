@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use hiwar_radar::month::Month;
 use hiwar_radar::replay::{self, Event};
 use hiwar_radar::report;
+use hiwar_radar::report::records::Records;
 
-use super::{Format, OutputArgs, SeriesArgs, StoreArgs, rule, series};
+use super::{OutputArgs, SeriesArgs, Shown, StoreArgs, rule, series};
 
 /// Replay a rule month by month
 #[derive(Debug, clap::Args)]
@@ -60,12 +61,12 @@ impl Replay {
             series(&store, day, &filter)
         })?;
         bar.finish_and_clear();
-        match self.output.format {
-            Format::Json => self.output.json(&done)?,
-            Format::Html => self.output.write(&report::replay_page(&done, &rule))?,
-            Format::Csv | Format::Parquet => self.output.write(&csv(&done))?,
-            Format::Table => self.output.write(&table(&done))?,
-        }
+        self.output.show(&Shown {
+            json: &done,
+            records: &|| records(&done),
+            table: &|| table(&done),
+            page: &|| report::replay_page(&done, &rule),
+        })?;
         let judged = done.months.iter().any(|m| m.judged > 0);
         Ok(if judged { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -95,14 +96,41 @@ fn table(done: &replay::Replay) -> String {
         let expected = if d.right { "as expected" } else { "NOT as expected" };
         text.push_str(&format!("  {:<34}{how} ({expected})\n", d.event));
     }
+    let widest = |times: fn(&replay::MonthFigures) -> Option<f64>| {
+        let known = done.months.iter().filter_map(|m| Some((m, times(m)?)));
+        known.max_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    for (way, found) in [
+        ("drop", widest(|m| m.breadth_drop_times).map(|(m, t)| (m.month, m.breadth_drop, t))),
+        ("surge", widest(|m| m.breadth_surge_times).map(|(m, t)| (m.month, m.breadth_surge, t))),
+    ] {
+        if let Some((month, share, times)) = found {
+            let name = format!("widest {way}");
+            text.push_str(&format!(
+                "{name:<28}{:.1} % of the series in {month}, {times:.1} times the usual\n",
+                share * 100.0
+            ));
+        }
+    }
     text.push_str("Alarms outside the windows of listed events are an upper bound of false ones.\n");
     text
 }
 
-fn csv(done: &replay::Replay) -> String {
-    let mut text = String::from("month,as_of,judged,drops,surges\n");
-    for m in &done.months {
-        text.push_str(&format!("{},{},{},{},{}\n", m.month, m.as_of, m.judged, m.drops, m.surges));
-    }
-    text
+fn records(done: &replay::Replay) -> Records {
+    let months = || done.months.iter();
+    let count = |n: usize| n as u64;
+    Records::default()
+        .note("rule", &done.rule)
+        .text("month", months().map(|m| m.month))
+        .text("as_of", months().map(|m| m.as_of))
+        .count("judged", months().map(|m| count(m.judged)))
+        .count("drops", months().map(|m| count(m.drops)))
+        .count("surges", months().map(|m| count(m.surges)))
+        .count("price_drops", months().map(|m| count(m.price_drops)))
+        .count("price_surges", months().map(|m| count(m.price_surges)))
+        .number("breadth_drop", months().map(|m| m.breadth_drop))
+        .number("breadth_drop_times", months().map(|m| m.breadth_drop_times))
+        .number("breadth_surge", months().map(|m| m.breadth_surge))
+        .number("breadth_surge_times", months().map(|m| m.breadth_surge_times))
+        .text("rule", months().map(|_| &done.rule))
 }

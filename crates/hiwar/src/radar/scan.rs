@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use hiwar_radar::month::{Date, Month};
 use hiwar_radar::report;
 use hiwar_radar::report::records::Records;
-use hiwar_radar::scan;
+use hiwar_radar::scan::grade::GradePack;
+use hiwar_radar::scan::{self, Alarm};
+use hiwar_radar::series::Series;
+use hiwar_radar::store::Filter;
 
 use super::{OutputArgs, SeriesArgs, Shown, StoreArgs, newest_month, rule, series};
 
@@ -33,13 +36,20 @@ impl Scan {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let rule = rule(&self.rule)?;
         let as_of = self.as_of.map_or_else(super::today, Ok)?;
-        let all = series(&self.store.open()?, as_of, &self.series.filter())?;
+        let filter = self.series.filter();
+        // Grades go by shares, and shares by all partners.
+        let every_partner = Filter { partners: Vec::new(), ..filter.clone() };
+        let known = series(&self.store.open()?, as_of, &every_partner)?;
+        let (all, others): (Vec<Series>, Vec<Series>) = known.into_iter().partition(|s| filter.wants(&s.key));
         let month = self.month.or_else(|| newest_month(&all));
         let Some(month) = month else {
             eprintln!("no series of the store had been released by {as_of}");
             return Ok(ExitCode::FAILURE);
         };
-        let found = scan::scan(&all, month, as_of, &rule);
+        let mut found = scan::scan(&all, month, as_of, &rule);
+        if let Some(pack) = GradePack::built_in() {
+            found = found.graded(all.iter().chain(&others), &pack);
+        }
         self.output.show(&Shown {
             json: &found,
             records: &|| records(&found),
@@ -52,36 +62,46 @@ impl Scan {
 
 fn table(found: &scan::Scan) -> String {
     let mut text = format!(
-        "{} as of {}, rule {}: {} series judged, {} alarms; {:.1} % drop, {:.1} % surge\n",
+        "{} as of {}, rule {}: {} series judged, {} of them by their unit value as well; {} alarms\n",
         found.month,
         found.as_of,
         found.rule,
         found.judged,
-        found.alarms.len(),
-        found.breadth_drop * 100.0,
-        found.breadth_surge * 100.0
+        found.judged_unit_values,
+        found.alarms.len()
     );
+    text.push_str(&format!("  drop:  {}\n  surge: {}\n", found.breadth.drop, found.breadth.surge));
     for (reason, count) in &found.unjudged {
         text.push_str(&format!("  not judged, {reason:?}: {count}\n"));
     }
-    for alarm in &found.alarms {
-        text.push_str(&format!(
-            "\n{} {:?} {:?}\n  {alarm}\n",
-            super::draft::signal(alarm),
-            alarm.direction,
-            alarm.strength
-        ));
-        text.push_str(&format!(
-            "  CUSUM ↑ {:.1} ↓ {:.1} spreads; a new regime with {:.0} %",
-            alarm.cusum_up,
-            alarm.cusum_down,
-            alarm.new_regime * 100.0
-        ));
-        if let (Some(p), Some(q)) = (alarm.p, alarm.q) {
-            text.push_str(&format!("; p {p:.1e} in its class of product, q {q:.1e} over the month"));
+    if let Some(pooled) = &found.pooled {
+        text.push_str(&format!("  {}\n", report::pooled_text(pooled)));
+        for pool in pooled.standing_out.iter().take(20) {
+            text.push_str(&format!("    {pool}\n"));
         }
-        text.push('\n');
     }
+    for alarm in &found.alarms {
+        text.push_str(&told(alarm));
+    }
+    text
+}
+
+fn told(alarm: &Alarm) -> String {
+    let mut text =
+        format!("\n{} {:?} {:?}\n  {alarm}\n", super::draft::signal(alarm), alarm.direction, alarm.strength);
+    for line in report::course(alarm) {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text.push_str(&format!(
+        "  CUSUM ↑ {:.1} ↓ {:.1} spreads; a new regime with {:.0} %",
+        alarm.cusum_up,
+        alarm.cusum_down,
+        alarm.new_regime * 100.0
+    ));
+    if let (Some(p), Some(q)) = (alarm.p, alarm.q) {
+        text.push_str(&format!("; p {p:.1e} in its class of product, q {q:.1e} over the month"));
+    }
+    text.push('\n');
     text
 }
 
@@ -99,11 +119,20 @@ fn records(found: &scan::Scan) -> Records {
         .text("measure", alarms().map(|a| word(&a.measure)))
         .text("direction", alarms().map(|a| word(&a.direction)))
         .text("strength", alarms().map(|a| word(&a.strength)))
+        .text("kind", alarms().map(|a| word(&a.kind)))
+        .text_if_any("lead", alarms().map(|a| Some(format!("{:?}", a.lead?))))
+        .text("since", alarms().map(|a| a.since))
+        .text_if_any("surged", alarms().map(|a| a.surged))
+        .text("unit", alarms().map(|a| a.measure.unit(a.unit)))
         .number("amount", alarms().map(|a| a.amount))
         .number("middle", alarms().map(|a| a.middle))
         .number("spread", alarms().map(|a| a.spread))
         .number("z", alarms().map(|a| a.z))
         .number("ratio", alarms().map(|a| a.ratio))
+        .text_if_any("beside", alarms().map(|a| Some(word(&a.beside?.measure))))
+        .number("beside_amount", alarms().map(|a| Some(a.beside?.amount)))
+        .number("beside_z", alarms().map(|a| Some(a.beside?.z)))
+        .number("beside_ratio", alarms().map(|a| Some(a.beside?.ratio)))
         .number("p", alarms().map(|a| a.p))
         .number("q", alarms().map(|a| a.q))
         .number("cusum_up", alarms().map(|a| a.cusum_up))
@@ -111,9 +140,22 @@ fn records(found: &scan::Scan) -> Records {
         .number("new_regime", alarms().map(|a| a.new_regime))
         .text("rule", alarms().map(|a| &a.rule))
         .text("as_of", alarms().map(|a| a.as_of))
+        .text_if_any("released", alarms().map(|a| a.released))
+        .text_if_any("history_released", alarms().map(|a| a.history_released))
         .number("silent_from", alarms().map(|a| a.silent_from))
+        .text_if_any("grade", alarms().map(|a| Some(format!("{:?}", a.grade.as_ref()?.grade))))
+        .number("share_of_imports", alarms().map(|a| Some(a.grade.as_ref()?.share)))
+        .text_if_any("next_check", alarms().map(|a| Some(a.grade.as_ref()?.next_check)))
 }
 
 fn word(value: &dyn std::fmt::Debug) -> String {
-    format!("{value:?}").to_lowercase()
+    // As serde writes them: UnitValue is unit-value.
+    let mut out = String::new();
+    for c in format!("{value:?}").chars() {
+        if c.is_uppercase() && !out.is_empty() {
+            out.push('-');
+        }
+        out.extend(c.to_lowercase());
+    }
+    out
 }

@@ -48,7 +48,7 @@ fn korea() -> Vec<Series> {
         // A month without a row is one without trade, up to the last month of the item.
         let months =
             (0..=end).map(|at| Some(seen.get(&first.plus(at)).copied().unwrap_or_default())).collect();
-        Series { key, unit: Unit::Usd, first, months }
+        Series { key, unit: Unit::Usd, first, months, released: Vec::new() }
     };
     months.into_iter().map(series).collect()
 }
@@ -412,7 +412,7 @@ fn annual_sums_keep_what_is_not_known() {
     let seen = |value, kg| Some(Observation { value: Some(value), kg, quantity: None });
     let first = Month::new(2020, 11).unwrap();
     let months = vec![seen(1.0, Some(2.0)), seen(2.0, None), seen(0.0, None), None, seen(4.0, Some(5.0))];
-    let imports = Series { key: key(Flow::Import), unit: Unit::Usd, first, months };
+    let imports = Series { key: key(Flow::Import), unit: Unit::Usd, first, months, released: Vec::new() };
     let all = Annual::from_series([&imports]).unwrap();
     let short: Vec<_> =
         all.iter().map(|a| (a.year, a.import_value, a.import_kg, a.export_value, a.months)).collect();
