@@ -32,6 +32,10 @@ pub struct Config {
     pub tls: Tls,
     /// The desks of this participant.
     pub desks: Vec<String>,
+    /// The radar's store that this node mounts, relative to the node's folder. The node itself does
+    /// not read it: radar commands that are given the node find the store by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub radar_store: Option<PathBuf>,
     /// How delivery behaves.
     #[serde(default)]
     pub delivery: DeliveryConfig,
@@ -222,6 +226,26 @@ impl Config {
         toml::to_string_pretty(self)
     }
 
+    /// Where the radar's store is that the node in `dir` mounts.
+    pub fn radar_store(&self, dir: &Path) -> Option<PathBuf> {
+        self.radar_store.as_ref().map(|store| dir.join(store))
+    }
+
+    /// The text that a new node's `hiwar.toml` begins with: what is not set, and how to set it.
+    ///
+    /// # Errors
+    /// When it cannot be written as TOML.
+    pub(crate) fn first_text(&self) -> Result<String, toml::ser::Error> {
+        let mut text = String::new();
+        if self.radar_store.is_none() {
+            text.push_str(
+                "# The radar's store, when radar commands with `--node` are to find it; relative to this folder:\n\
+                 # radar_store = \"radar\"\n\n",
+            );
+        }
+        Ok(text + &self.to_toml()?)
+    }
+
     /// The host that the certificate made for this node names.
     pub(crate) fn certificate_host(&self) -> String {
         certificate_host(self.listen)
@@ -301,6 +325,20 @@ mod tests {
         assert!(!without.contains("\nlisten") && without.contains("# keep it here"), "{without}");
         let again = changed(&without, "A", Some("127.0.0.1:1")).unwrap();
         assert!(again.starts_with("listen = \"127.0.0.1:1\"\n# ours\n"), "{again}");
+    }
+
+    #[test]
+    fn a_new_file_says_how_to_mount_the_radar_s_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(CONFIG_FILE);
+        std::fs::write(&path, BEFORE).unwrap();
+        let config = Config::read(dir.path()).unwrap();
+        assert_eq!(config.radar_store(dir.path()), None);
+        let text = config.first_text().unwrap();
+        std::fs::write(&path, text.replace("# radar_store", "radar_store")).unwrap();
+        let mounted = Config::read(dir.path()).unwrap();
+        assert_eq!(mounted.radar_store(dir.path()), Some(dir.path().join("radar")));
+        assert!(!mounted.first_text().unwrap().contains('#'));
     }
 
     #[test]

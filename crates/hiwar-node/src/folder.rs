@@ -250,6 +250,8 @@ pub struct NewNode {
     pub connect_from: Option<IpAddr>,
     /// Its desks.
     pub desks: Vec<String>,
+    /// The radar's store that it mounts, relative to the node's folder.
+    pub radar_store: Option<PathBuf>,
     /// How the peers' listener is secured.
     pub tls: Tls,
 }
@@ -292,11 +294,12 @@ fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCa
         connect_from: new.connect_from,
         tls: new.tls.clone(),
         desks: new.desks.clone(),
+        radar_store: new.radar_store.clone(),
         delivery: DeliveryConfig::default(),
         log: "info".into(),
     };
     let text = config
-        .to_toml()
+        .first_text()
         .map_err(|e| FolderError::Config(format!("the configuration cannot be written: {e}")))?;
     let config_path = dir.join(CONFIG_FILE);
     fs::write(&config_path, text).map_err(io(&config_path))?;

@@ -152,6 +152,36 @@ impl ApiClient {
         self.answer(request).await
     }
 
+    /// Reads a file that entries carry, of at most `max` bytes; absent while it is not on the node.
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses, or the file is larger.
+    pub async fn file(&self, sha256: &str, max: usize) -> anyhow::Result<Option<Vec<u8>>> {
+        let request = self.http.get(format!("{}/api/v1/attachments/{sha256}", self.base));
+        let mut response =
+            request.bearer_auth(&self.token).send().await.with_context(|| self.unreachable())?;
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !response.status().is_success() {
+            return Err(refusal(response).await);
+        }
+        let mut bytes = Vec::new();
+        while let Some(part) = response.chunk().await? {
+            bytes.extend_from_slice(&part);
+            anyhow::ensure!(bytes.len() <= max, "the file {sha256} has more than {max} bytes");
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Stores bytes as a file that entries can carry.
+    ///
+    /// # Errors
+    /// When the node does not answer, or refuses.
+    pub async fn store_file(&self, bytes: Vec<u8>) -> anyhow::Result<Value> {
+        self.answer(self.http.put(format!("{}/api/v1/attachments", self.base)).body(bytes)).await
+    }
+
     fn unreachable(&self) -> String {
         format!("no node answers at {}; is it running? start it with `hiwar serve DIR`", self.base)
     }

@@ -61,6 +61,7 @@ impl NodeProcess {
             api_listen,
             connect_from: None,
             desks: vec!["desk".into()],
+            radar_store: None,
             tls: Tls::Pinned,
         };
         folder::make(dir, &new, None)?;

@@ -10,23 +10,41 @@
 //!   is the asker's, not everybody's,
 //! * **unknown** — it does not trade it, or cannot tell.
 //!
-//! Two importers alarm on one exporter's item in one month about ten times more rarely than one
-//! does, so a joint answer weighs a great deal; but a measure against one importer alone can only be
-//! confirmed by mirror and contrast. [`psi`] lets two sides learn only what both see.
+//! Two importers alarm on one exporter's item in one month far more rarely than one does, so a joint
+//! answer weighs a great deal; [`federate`] measures how much. A measure against one importer alone
+//! can only be confirmed by mirror and contrast. [`psi`] lets two sides learn only what both see.
+//!
+//! # What leaks
+//!
+//! The answerer learns what the asker claims to see: which of its imports are out of line, when,
+//! which way and in which of three classes, and how many they are. The asker learns the same of what
+//! it asked about, and that the answerer judges a flow at all (contrast). Neither learns an amount,
+//! a ratio or a distance: two stores whose volumes differ a thousandfold send the same bytes. A
+//! class of strength bounds the distance in spreads from one side, and a spread is not told.
+//!
+//! An asker may claim what it does not see, to learn what the answerer sees. Every question is
+//! signed, logged by both and kept, which makes it a statement that can be held against its author;
+//! its length is bounded ([`CLAIMS_MAX`], [`MONTHS_MAX`]). A question says itself for which economy
+//! it asks: whoever answers must know that the peer speaks for that economy, or it tells the peer
+//! about exports to others.
 
+pub mod federate;
 pub mod psi;
 
-use std::collections::BTreeMap;
+mod message;
+mod shared;
+mod sight;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::month::{Date, Month};
-use crate::scan::{Alarm, Direction, Measure, Strength};
-use crate::series::{Flow, SeriesKey};
+pub use message::{CLAIMS_MAX, Digest, MESSAGE_BYTES_MAX, MONTHS_MAX, Message};
+pub use shared::{SharedItems, SharedItemsError, six_digits};
+pub use sight::{Sight, answer, check_answers};
 
-/// Most claims in one exchange.
-pub const CLAIMS_MAX: usize = 4_096;
+use crate::month::{Date, Month};
+use crate::scan::{Direction, Strength};
 
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,7 +52,7 @@ pub const CLAIMS_MAX: usize = 4_096;
 pub struct Subject {
     /// Who exports.
     pub exporter: Arc<str>,
-    /// The item, in the nomenclature both sides have: the first six digits of a code.
+    /// The item, as both sides can name it ([`SharedItems`]).
     pub item: Arc<str>,
     /// The month.
     pub month: Month,
@@ -67,14 +85,14 @@ pub struct Question {
 }
 
 /// What the other side sees of a subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
     /// As an importer of the same, the same.
     Joint,
     /// As the exporter to the asker, the same.
     Mirror,
-    /// As an importer of the same, nothing out of line.
+    /// As an importer of the same, nothing out of line this way.
     Contrast,
     /// It cannot tell.
     Unknown,
@@ -82,6 +100,7 @@ pub enum Finding {
 
 /// The answer to one claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Answer {
     /// Of what.
     #[serde(flatten)]
@@ -100,6 +119,8 @@ pub struct Answers {
     /// Always `org.hiwar.corroboration.answers.v1`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The question.
+    pub to: Digest,
     /// The answerer's economy.
     pub answerer: Arc<str>,
     /// As of which day it judged.
@@ -113,131 +134,68 @@ pub const QUESTION: &str = "org.hiwar.corroboration.question.v1";
 /// Type of [`Answers`].
 pub const ANSWERS: &str = "org.hiwar.corroboration.answers.v1";
 
-/// Why a question cannot be answered.
+/// Why a message of an exchange is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CorroborationError {
+    /// It is too large to be read.
+    #[error("it has {found} bytes; at most {MESSAGE_BYTES_MAX} are read")]
+    TooLarge {
+        /// How many.
+        found: usize,
+    },
+    /// It is no such message, or has a field that does not belong.
+    #[error("it cannot be read: {problem}")]
+    NotRead {
+        /// What is wrong, with line and column.
+        problem: String,
+    },
     /// It is of another type.
-    #[error("it is of the type {found:?}; expected {QUESTION}")]
+    #[error("it is of the type {found:?}; expected {expected}")]
     OtherType {
         /// The type found.
         found: String,
+        /// The type expected.
+        expected: &'static str,
     },
-    /// It asks for too much.
-    #[error("it has {found} claims; at most {CLAIMS_MAX} are answered at one time")]
+    /// It says too much.
+    #[error("it has {found} claims, answers or points; at most {CLAIMS_MAX} are taken at one time")]
     TooMany {
         /// How many.
         found: usize,
     },
-}
-
-/// The item as both sides can name it: the six digits that the Harmonized System shares.
-pub fn shared_item(item: &str) -> Arc<str> {
-    let digits = item.bytes().take_while(u8::is_ascii_digit).count();
-    match item.get(..6) {
-        Some(six) if digits >= 6 => six.into(),
-        _ => item.into(),
-    }
-}
-
-fn subject_of(key: &SeriesKey, month: Month, direction: Direction) -> Subject {
-    Subject {
-        exporter: key.exporter_and_importer().0.clone(),
-        item: shared_item(&key.item),
-        month,
-        direction,
-    }
-}
-
-/// Claims speak of quantities: a price that rises is no surge of imports.
-fn is_of_quantity(alarm: &Alarm) -> bool {
-    alarm.measure != Measure::UnitValue
-}
-
-/// What alarms on imports say to others. Of several alarms on one subject the strongest counts.
-pub fn claims(alarms: &[Alarm]) -> Vec<Claim> {
-    let mut strongest: BTreeMap<Subject, Strength> = BTreeMap::new();
-    for alarm in alarms.iter().filter(|a| a.series.flow == Flow::Import && is_of_quantity(a)) {
-        let subject = subject_of(&alarm.series, alarm.month, alarm.direction);
-        let strength = strongest.entry(subject).or_insert(alarm.strength);
-        *strength = (*strength).max(alarm.strength);
-    }
-    strongest.into_iter().map(|(subject, strength)| Claim { subject, strength }).collect()
-}
-
-/// A question about what one's alarms say.
-pub fn question(asker: &str, alarms: &[Alarm]) -> Question {
-    Question { kind: QUESTION.into(), asker: asker.into(), claims: claims(alarms) }
-}
-
-/// What one sees oneself, month by month: the alarms, and the series that were judged at all.
-#[derive(Clone, Debug, Default)]
-pub struct Sight {
-    alarms: BTreeMap<(SeriesSide, Subject), Strength>,
-    judged: std::collections::BTreeSet<(SeriesSide, Arc<str>, Arc<str>, Month)>,
-}
-
-/// Whose flow a series is, as an importer or as the exporter to somebody.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum SeriesSide {
-    Importer,
-    ExporterTo(Arc<str>),
-}
-
-fn side_of(key: &SeriesKey) -> SeriesSide {
-    match key.flow {
-        Flow::Import => SeriesSide::Importer,
-        Flow::Export => SeriesSide::ExporterTo(key.partner.clone()),
-    }
-}
-
-impl Sight {
-    /// Takes in a month that was screened: the series that were judged, and the alarms.
-    pub fn add<'a>(&mut self, month: Month, judged: impl Iterator<Item = &'a SeriesKey>, alarms: &[Alarm]) {
-        for key in judged {
-            let (exporter, _) = key.exporter_and_importer();
-            self.judged.insert((side_of(key), exporter.clone(), shared_item(&key.item), month));
-        }
-        for alarm in alarms.iter().filter(|a| is_of_quantity(a)) {
-            let subject = subject_of(&alarm.series, alarm.month, alarm.direction);
-            let strength = self.alarms.entry((side_of(&alarm.series), subject)).or_insert(alarm.strength);
-            *strength = (*strength).max(alarm.strength);
-        }
-    }
-
-    fn answer(&self, answerer: &str, asker: &Arc<str>, claim: &Claim) -> Answer {
-        let subject = &claim.subject;
-        let is_exporter = *subject.exporter == *answerer;
-        let side = if is_exporter { SeriesSide::ExporterTo(asker.clone()) } else { SeriesSide::Importer };
-        let strength = self.alarms.get(&(side.clone(), subject.clone())).copied();
-        let judged =
-            self.judged.contains(&(side, subject.exporter.clone(), subject.item.clone(), subject.month));
-        let finding = match (strength, is_exporter) {
-            (Some(_), true) => Finding::Mirror,
-            (Some(_), false) => Finding::Joint,
-            (None, false) if judged => Finding::Contrast,
-            (None, _) => Finding::Unknown,
-        };
-        Answer { subject: subject.clone(), finding, strength }
-    }
-}
-
-/// Answers a question by what one sees oneself.
-///
-/// # Errors
-/// When it is no question, or too long.
-pub fn answer(
-    question: &Question,
-    answerer: &str,
-    as_of: Date,
-    sight: &Sight,
-) -> Result<Answers, CorroborationError> {
-    if question.kind != QUESTION {
-        return Err(CorroborationError::OtherType { found: question.kind.chars().take(80).collect() });
-    }
-    if question.claims.len() > CLAIMS_MAX {
-        return Err(CorroborationError::TooMany { found: question.claims.len() });
-    }
-    let answers = question.claims.iter().map(|claim| sight.answer(answerer, &question.asker, claim));
-    Ok(Answers { kind: ANSWERS.into(), answerer: answerer.into(), as_of, answers: answers.collect() })
+    /// It asks about too many months.
+    #[error("it asks about {found} months; at most {MONTHS_MAX} are answered at one time")]
+    TooManyMonths {
+        /// How many.
+        found: usize,
+    },
+    /// A name that cannot be shown.
+    #[error("{name} is no name of an economy or an item")]
+    OddName {
+        /// The name.
+        name: String,
+    },
+    /// Answers to something else.
+    #[error("it answers {to}, which is no question of this side")]
+    OtherQuestion {
+        /// What it names.
+        to: Digest,
+    },
+    /// Claims were left out or added.
+    #[error("it has {found} answers to {expected} claims")]
+    Miscounted {
+        /// How many answers.
+        found: usize,
+        /// How many claims.
+        expected: usize,
+    },
+    /// An answer that cannot be.
+    #[error("answer {index}: {problem}")]
+    WrongAnswer {
+        /// Its place, from 0.
+        index: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
 }

@@ -6,16 +6,33 @@
 //! multiplies these by `a`, sees which of its own are among them, and returns them so that the
 //! second sees it too. Who does not know a secret cannot tell one point from another.
 //!
-//! **What leaks**: how many subjects each side has, and, to a side that puts in subjects which it
-//! does not see itself, whether the other sees them. The number is limited, the exchange is signed
-//! and kept as evidence, and a fresh secret makes two exchanges unlinkable. Both sides are assumed
-//! to follow the protocol otherwise.
+//! A subject is an alarm on one's own imports, or, when the peer's economy is known, on one's own
+//! exports to it; so a joint alarm and a mirrored one are both found.
+//!
+//! # What leaks
+//!
+//! * How many subjects each side has.
+//! * To a side that puts in subjects which it does not see itself: whether the other sees them. It
+//!   can test up to [`CLAIMS_MAX`] guesses in one exchange. Neither a larger set nor a guess can be
+//!   told from an honest one; that the exchange is signed and kept by both makes guessing a risk.
+//! * The first side learns the result before the second. It can break off, and the second then knows
+//!   only that it did.
+//! * A side that sends anything but what the protocol says can make the result wrong, in the worst
+//!   case claim to see what the other sees without learning what that is. It never learns more than
+//!   by guessing. A result is a hint to ask, not evidence of what the other's record says.
+//! * Strength classes are not compared, and nothing is learnt of them.
+//!
+//! A third party of the same dialogue holds the messages too, and learns the numbers only: that no
+//! more can be learnt without a secret is the decisional Diffie-Hellman assumption in Ristretto255,
+//! with the hash as a random oracle. A fresh secret makes two exchanges unlinkable; it is deleted
+//! when the exchange ends, because whoever finds it can test guesses against the kept messages.
 
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha512};
 
+use super::message::{Digest as MessageDigest, Message as _};
 use super::{CLAIMS_MAX, Subject};
 
 /// A point as it travels: 32 bytes in hexadecimal.
@@ -40,6 +57,8 @@ pub struct Reply {
     /// Always `org.hiwar.psi.reply.v1`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The first message.
+    pub to: MessageDigest,
     /// `H(x)·a·b`, in the order of the first message.
     pub yours: Vec<Point>,
     /// `H(y)·b`, in ascending order.
@@ -53,6 +72,8 @@ pub struct Close {
     /// Always `org.hiwar.psi.close.v1`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The second message.
+    pub to: MessageDigest,
     /// `H(y)·b·a`, in the order of the second message.
     pub yours: Vec<Point>,
 }
@@ -81,6 +102,14 @@ pub enum PsiError {
         found: String,
         /// The type expected.
         expected: &'static str,
+    },
+    /// It goes on from another message.
+    #[error("it goes on from {found}; expected {expected}")]
+    OtherExchange {
+        /// The message it names.
+        found: MessageDigest,
+        /// The message expected.
+        expected: MessageDigest,
     },
     /// Not a point of the group, or the one that hides nothing.
     #[error("point {index} is none of the Ristretto group")]
@@ -132,33 +161,36 @@ impl Side {
         Hello { kind: HELLO.into(), mine: self.mine() }
     }
 
-    /// The second message, in answer to the first.
+    /// The second message, in answer to the first, whose bytes have the digest `to`.
     ///
     /// # Errors
     /// When the first is wrong.
-    pub fn reply(&self, hello: &Hello) -> Result<Reply, PsiError> {
+    pub fn reply(&self, hello: &Hello, to: MessageDigest) -> Result<Reply, PsiError> {
         expect(&hello.kind, HELLO)?;
-        Ok(Reply { kind: REPLY.into(), yours: self.times_secret(&hello.mine)?, mine: self.mine() })
+        let yours = self.times_secret(&hello.mine)?;
+        Ok(Reply { kind: REPLY.into(), to, yours, mine: self.mine() })
     }
 
-    /// What both see, and the third message.
+    /// What both see, and the third message. The second one's bytes have the digest `to`.
     ///
     /// # Errors
     /// When the second is wrong.
-    pub fn close(&self, reply: &Reply) -> Result<(Vec<Subject>, Close), PsiError> {
+    pub fn close(&self, reply: &Reply, to: MessageDigest) -> Result<(Vec<Subject>, Close), PsiError> {
         expect(&reply.kind, REPLY)?;
+        continues(reply.to, MessageDigest::of(&self.hello().bytes()))?;
         let theirs = self.times_secret(&reply.mine)?;
         let common = self.common(&reply.yours, &theirs)?;
-        Ok((common, Close { kind: CLOSE.into(), yours: theirs }))
+        Ok((common, Close { kind: CLOSE.into(), to, yours: theirs }))
     }
 
-    /// What both see, for the second side; `yours` is what it returned in its reply.
+    /// What both see, for the second side; `reply` is what it sent.
     ///
     /// # Errors
     /// When the third message is wrong.
-    pub fn learn(&self, yours: &[Point], close: &Close) -> Result<Vec<Subject>, PsiError> {
+    pub fn learn(&self, reply: &Reply, close: &Close) -> Result<Vec<Subject>, PsiError> {
         expect(&close.kind, CLOSE)?;
-        self.common(&close.yours, yours)
+        continues(close.to, MessageDigest::of(&reply.bytes()))?;
+        self.common(&close.yours, &reply.yours)
     }
 
     /// Own subjects whose doubly blinded points, in order, are among `theirs`.
@@ -191,6 +223,10 @@ fn expect(found: &str, expected: &'static str) -> Result<(), PsiError> {
         return Ok(());
     }
     Err(PsiError::OtherType { found: found.chars().take(80).collect(), expected })
+}
+
+fn continues(found: MessageDigest, expected: MessageDigest) -> Result<(), PsiError> {
+    if found == expected { Ok(()) } else { Err(PsiError::OtherExchange { found, expected }) }
 }
 
 fn compress(point: RistrettoPoint) -> Point {
@@ -238,6 +274,10 @@ mod tests {
         }
     }
 
+    fn digest(message: &impl super::super::Message) -> MessageDigest {
+        MessageDigest::of(&message.bytes())
+    }
+
     fn side(seed: u8, items: &[&str]) -> Side {
         Side::new(&[seed; 64], items.iter().map(|i| subject(i))).unwrap()
     }
@@ -246,9 +286,9 @@ mod tests {
     fn both_sides_learn_what_both_see_and_nothing_of_the_rest() {
         let (a, b) = (side(1, &["281111", "370790", "381800"]), side(2, &["370790", "854232", "281111"]));
         let hello = a.hello();
-        let reply = b.reply(&hello).unwrap();
-        let (seen_by_a, close) = a.close(&reply).unwrap();
-        let mut seen_by_b = b.learn(&reply.yours, &close).unwrap();
+        let reply = b.reply(&hello, digest(&hello)).unwrap();
+        let (seen_by_a, close) = a.close(&reply, digest(&reply)).unwrap();
+        let mut seen_by_b = b.learn(&reply, &close).unwrap();
         let mut seen_by_a = seen_by_a;
         seen_by_a.sort();
         seen_by_b.sort();
@@ -271,16 +311,21 @@ mod tests {
     #[test]
     fn wrong_messages_are_refused() {
         let (a, b) = (side(1, &["281111"]), side(2, &["281111"]));
-        let mut reply = b.reply(&a.hello()).unwrap();
+        let to = digest(&a.hello());
+        let mut reply = b.reply(&a.hello(), to).unwrap();
         reply.yours.clear();
-        assert_eq!(a.close(&reply).err(), Some(PsiError::Miscounted { found: 0, sent: 1 }));
+        assert_eq!(a.close(&reply, to).err(), Some(PsiError::Miscounted { found: 0, sent: 1 }));
+        reply.to = digest(&b.hello());
+        assert!(matches!(a.close(&reply, to), Err(PsiError::OtherExchange { .. })));
+        let stale = Close { kind: CLOSE.into(), to, yours: Vec::new() };
+        assert!(matches!(b.learn(&reply, &stale), Err(PsiError::OtherExchange { .. })));
         let wrong = Hello { kind: HELLO.into(), mine: vec![Point([255; 32])] };
-        assert_eq!(b.reply(&wrong).err(), Some(PsiError::NoPoint { index: 0 }));
+        assert_eq!(b.reply(&wrong, to).err(), Some(PsiError::NoPoint { index: 0 }));
         let neutral = Hello { kind: HELLO.into(), mine: vec![Point([0; 32])] };
-        assert_eq!(b.reply(&neutral).err(), Some(PsiError::NoPoint { index: 0 }));
+        assert_eq!(b.reply(&neutral, to).err(), Some(PsiError::NoPoint { index: 0 }));
         let other = Hello { kind: "other".into(), mine: Vec::new() };
-        assert!(matches!(b.reply(&other), Err(PsiError::OtherType { .. })));
+        assert!(matches!(b.reply(&other, to), Err(PsiError::OtherType { .. })));
         let many = Hello { kind: HELLO.into(), mine: vec![Point([0; 32]); CLAIMS_MAX + 1] };
-        assert!(matches!(b.reply(&many), Err(PsiError::TooMany { .. })));
+        assert!(matches!(b.reply(&many, to), Err(PsiError::TooMany { .. })));
     }
 }

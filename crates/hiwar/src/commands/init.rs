@@ -42,6 +42,9 @@ pub(crate) struct Init {
     /// A desk of this participant; may be repeated
     #[arg(long = "desk", default_values_t = ["desk".to_owned()])]
     desks: Vec<String>,
+    /// The radar's store that this node mounts, relative to its folder; made by the first import
+    #[arg(long)]
+    radar_store: Option<PathBuf>,
     /// Leave TLS to a proxy in front of this node; it must then listen on the loopback interface
     #[arg(long)]
     behind_proxy: bool,
@@ -77,6 +80,7 @@ impl Init {
             api_listen,
             connect_from: self.connect_from,
             desks: self.desks,
+            radar_store: self.radar_store,
             tls,
         };
         let passphrase = self.passphrase.read(true)?;

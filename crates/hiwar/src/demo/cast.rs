@@ -99,6 +99,7 @@ impl Cast {
                 api_listen: api,
                 connect_from: network.address_of(party),
                 desks: script.desks(party).into_iter().map(ToOwned::to_owned).collect(),
+                radar_store: None,
                 tls: Tls::Pinned,
             };
             let card = folder::make(&dir, &new, None)?;

@@ -9,7 +9,7 @@ use hiwar_radar::scan::{self, Alarm, Measure};
 use hiwar_radar::store::Filter;
 use serde_json::json;
 
-use super::{StoreArgs, rule, series};
+use super::{StoreOfNodeArgs, open_store, rule, series};
 use crate::commands::dialogue::dialogue_id;
 use crate::commands::print;
 
@@ -34,7 +34,7 @@ pub(crate) struct Draft {
     #[arg(long)]
     send: bool,
     #[command(flatten)]
-    store: StoreArgs,
+    store: StoreOfNodeArgs,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -68,7 +68,8 @@ impl Draft {
             without_aggregates: true,
             ..Filter::default()
         };
-        let all = series(&self.store.open()?, as_of, &filter)?;
+        let store = open_store(&self.store.path(&self.node.node)?)?;
+        let all = series(&store, as_of, &filter)?;
         let found = scan::scan(&all, month, as_of, &rule);
         let alarm = found.alarms.iter().find(|a| signal(a) == self.signal).with_context(|| {
             format!("rule {} does not alarm for {item} with {partner} in {month} as of {as_of}", rule.id)

@@ -4,6 +4,7 @@ mod bench;
 mod corroborate;
 mod depend;
 mod draft;
+mod federate;
 mod replay;
 mod scan;
 mod screening;
@@ -36,6 +37,8 @@ pub(crate) enum RadarCommand {
     Scan(scan::Scan),
     /// What a rule would have said, month by month, and how often it would have been wrong
     Replay(replay::Replay),
+    /// What several nodes would have told each other, month by month, each with its own store
+    Federate(federate::Federate),
     /// What each firm's failure would stop, and what a second source would change
     Stress(stress::Stress),
     /// Days to stop against days to recover, and single points of failure
@@ -43,7 +46,6 @@ pub(crate) enum RadarCommand {
     /// Make a statement of a signal for a dialogue; sent only when a desk says so
     Draft(draft::Draft),
     /// Compare alarms with a peer without telling volumes
-    #[command(subcommand)]
     Corroborate(corroborate::Corroborate),
     /// Measure the radar on this machine
     Bench(bench::Bench),
@@ -56,6 +58,7 @@ impl RadarCommand {
             Self::Depend(command) => command.run(),
             Self::Scan(command) => command.run(),
             Self::Replay(command) => command.run(),
+            Self::Federate(command) => command.run(),
             Self::Stress(command) => command.run(),
             Self::Survive(command) => command.run(),
             Self::Draft(command) => command.run(),
@@ -83,9 +86,20 @@ pub(crate) enum Format {
 /// Where the store is.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// The store's folder; made by the first import
-    #[arg(long, default_value = ".hiwar", env = "HIWAR_STORE")]
-    store: PathBuf,
+    /// The store's folder, made by the first import [default: the one that --node mounts, else .hiwar]
+    #[arg(long, env = "HIWAR_STORE")]
+    store: Option<PathBuf>,
+    /// The folder of a node that mounts a store (radar_store in its hiwar.toml)
+    #[arg(id = "mounted_by", long = "node", value_name = "NODE", env = "HIWAR_NODE")]
+    node: Option<PathBuf>,
+}
+
+/// Where the store is, for a command that speaks to a node.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct StoreOfNodeArgs {
+    /// The store's folder, made by the first import [default: the one that --node mounts, else .hiwar]
+    #[arg(long, env = "HIWAR_STORE")]
+    store: Option<PathBuf>,
 }
 
 /// Which series.
@@ -127,17 +141,46 @@ pub(crate) struct OutputArgs {
 
 impl StoreArgs {
     fn open(&self) -> anyhow::Result<Store> {
-        anyhow::ensure!(
-            self.store.is_dir(),
-            "there is no store {}; make it with `hiwar radar import FILE… --store {0}`",
-            self.store.display()
-        );
-        Ok(Store::open(&self.store)?)
+        open_store(&self.path()?)
     }
 
-    fn path(&self) -> &Path {
-        &self.store
+    fn path(&self) -> anyhow::Result<PathBuf> {
+        match (&self.store, &self.node) {
+            (Some(store), _) => Ok(store.clone()),
+            (None, Some(node)) => mounted(node),
+            (None, None) => Ok(PathBuf::from(OWN_STORE)),
+        }
     }
+}
+
+impl StoreOfNodeArgs {
+    /// The store's folder: the one that is named, else the one that the node mounts.
+    fn path(&self, node: &Path) -> anyhow::Result<PathBuf> {
+        match &self.store {
+            Some(store) => Ok(store.clone()),
+            None if node.join(hiwar_node::config::CONFIG_FILE).exists() => mounted(node),
+            None => Ok(PathBuf::from(OWN_STORE)),
+        }
+    }
+}
+
+/// The store of a radar that works alone.
+const OWN_STORE: &str = ".hiwar";
+
+/// The store that a node mounts, or that of a radar that works alone.
+fn mounted(node: &Path) -> anyhow::Result<PathBuf> {
+    let config = hiwar_node::config::Config::read(node)?;
+    Ok(config.radar_store(node).unwrap_or_else(|| PathBuf::from(OWN_STORE)))
+}
+
+fn open_store(path: &Path) -> anyhow::Result<Store> {
+    anyhow::ensure!(
+        path.is_dir(),
+        "there is no store {}; make it with `hiwar radar import FILE… --store {0}`, or name another with --store, \
+         or in radar_store of the node's hiwar.toml",
+        path.display()
+    );
+    Ok(Store::open(path)?)
 }
 
 impl SeriesArgs {

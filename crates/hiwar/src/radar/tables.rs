@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use hiwar_radar::import::WrongRows;
 use hiwar_radar::month::Date;
 use hiwar_radar::store::{Options, Store};
@@ -43,8 +44,10 @@ impl Import {
             options.read.wrong_rows = WrongRows::Skip;
         }
         options.read.restore_zeros = self.restore_zeros;
-        std::fs::create_dir_all(self.store.path())?;
-        let store = Store::open(self.store.path())?;
+        let path = self.store.path()?;
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("the store {} cannot be made", path.display()))?;
+        let store = Store::open(&path)?;
         let report = store.import(&self.files, &options)?;
         if self.output.format == Format::Json {
             self.output.json(&report)?;

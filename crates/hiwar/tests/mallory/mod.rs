@@ -92,6 +92,7 @@ impl Mallory {
             public_url: None,
             api_listen,
             desks: vec!["desk".into()],
+            radar_store: None,
             tls: Tls::BehindProxy,
             connect_from: None,
         };
