@@ -1,6 +1,7 @@
 //! What people see of a judgement: pages that stand alone, with plots as SVG.
 
 pub mod html;
+pub mod parquet;
 pub mod plot;
 pub mod records;
 
