@@ -40,7 +40,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use message::{CLAIMS_MAX, Digest, MESSAGE_BYTES_MAX, MONTHS_MAX, Message};
-pub use shared::{SharedItems, SharedItemsError, six_digits};
+pub use shared::{SharedItems, SharedItemsError};
 pub use sight::{Sight, answer, check_answers};
 
 use crate::month::{Date, Month};

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::brief::brief;
+use crate::items::six_digits;
 use crate::series::SeriesKey;
 
 /// A table of shared names; empty when both sides have codes of the Harmonized System.
@@ -33,15 +34,6 @@ pub struct SharedItemsError {
     line: u64,
     /// What is wrong, and what would be right.
     problem: String,
-}
-
-/// The item as sources that use the Harmonized System share it: its first six digits.
-pub fn six_digits(item: &str) -> Arc<str> {
-    let digits = item.bytes().take_while(u8::is_ascii_digit).count();
-    match item.get(..6) {
-        Some(six) if digits >= 6 => six.into(),
-        _ => item.into(),
-    }
 }
 
 fn is_code(item: &str) -> bool {

@@ -17,4 +17,4 @@ mod names;
 pub use apply::{Applied, FoundUnder, ItemWay};
 pub use economies::{Scheme, alpha3, economy, economy_by_name, economy_name};
 pub use list::{Item, ItemError, ItemLink, ItemList};
-pub use names::{Name, name_of};
+pub use names::{Name, name_of, six_digits};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::lists;
 
@@ -39,6 +39,15 @@ pub fn name_of(code: &str) -> Option<Name> {
     }
     let found = [6, 4, 2].into_iter().find_map(|n| NAMES.get_key_value(code.get(..n)?));
     found.map(|(code, text)| Name { code, text })
+}
+
+/// The item as sources that use the Harmonized System share it: its first six digits.
+pub fn six_digits(item: &str) -> Arc<str> {
+    let digits = item.bytes().take_while(u8::is_ascii_digit).count();
+    match item.get(..6) {
+        Some(six) if digits >= 6 => six.into(),
+        _ => item.into(),
+    }
 }
 
 impl Name {

@@ -5,6 +5,7 @@ pub mod html;
 pub(crate) mod ink;
 pub mod lines;
 pub mod map;
+pub mod parquet;
 pub mod plot;
 pub mod records;
 

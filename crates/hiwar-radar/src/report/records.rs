@@ -1,4 +1,4 @@
-//! Rows for other programs: named, typed columns, written as CSV.
+//! Rows for other programs: named, typed columns, written as CSV or as Parquet ([`super::parquet`]).
 
 use std::collections::BTreeMap;
 

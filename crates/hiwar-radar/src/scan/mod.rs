@@ -16,12 +16,12 @@ pub use breadth::Breadth;
 pub use pool::{Pool, Pooled};
 pub use rule::{Baseline, Cut, Judged, Rule};
 
-use crate::corroborate::shared_item;
 use crate::detect::bocpd::{Bocpd, Prepared};
 use crate::detect::cusum::{Cusum, Sums};
 use crate::detect::evt::Tail;
 use crate::detect::fdr;
 use crate::detect::robust::{self, Score};
+use crate::items::six_digits;
 use crate::month::{Date, Month};
 use crate::series::{Observation, Series, SeriesKey, Unit};
 use alarm::{run_of, silent_from};
@@ -223,7 +223,7 @@ fn breadth_of<'a>(tests: impl Iterator<Item = &'a Test<'a>>, rule: &Rule) -> Bre
 fn name_joint(alarms: &mut [Alarm]) {
     let subject = |a: &Alarm| {
         let (exporter, importer) = a.series.exporter_and_importer();
-        ((exporter.clone(), shared_item(&a.series.item), a.direction), importer.clone())
+        ((exporter.clone(), six_digits(&a.series.item), a.direction), importer.clone())
     };
     let mut importers: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for alarm in alarms.iter().filter(|a| a.measure != Measure::UnitValue) {

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Direction;
-use crate::corroborate::shared_item;
 use crate::detect::evt::Tail;
 use crate::detect::fdr;
+use crate::items::six_digits;
 use crate::series::{Flow, SeriesKey};
 
 /// Fewest importers of a pool.
@@ -79,7 +79,7 @@ pub(super) fn pooled(members: &[Member<'_>], rate: Option<f64>) -> Option<Pooled
     let mut pools: BTreeMap<PoolKey<'_>, Vec<Member<'_>>> = BTreeMap::new();
     for member in members {
         let (exporter, _) = member.key.exporter_and_importer();
-        let key = (&member.key.source, member.key.flow, exporter, shared_item(&member.key.item));
+        let key = (&member.key.source, member.key.flow, exporter, six_digits(&member.key.item));
         pools.entry(key).or_default().push(*member);
     }
     let mut reference = Vec::new();

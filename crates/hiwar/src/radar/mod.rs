@@ -12,7 +12,7 @@ mod stress;
 mod survive;
 mod tables;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ use hiwar_radar::series::{Flow, Series};
 use hiwar_radar::store::{Filter, Store};
 use serde::Serialize;
 
-use crate::commands::{print, print_json};
+use crate::commands::{print, print_bytes, print_json};
 
 /// See supply-chain trouble early: trade tables, dependency, alarms, back-tests, cascades
 #[derive(Debug, clap::Subcommand)]
@@ -217,7 +217,7 @@ impl OutputArgs {
         match self.format {
             Format::Json => self.json(shown.json),
             Format::Csv => self.write(&(shown.records)().csv()),
-            Format::Parquet => anyhow::bail!("this build cannot write Parquet"),
+            Format::Parquet => self.bytes(&|| Ok((shown.records)().parquet()?)),
             Format::Html => self.write(&(shown.page)()),
             Format::Table => self.write(&(shown.table)()),
         }
@@ -229,6 +229,22 @@ impl OutputArgs {
             Some(path) => whole(path, text.as_bytes()),
             None => print(text.trim_end_matches('\n')),
         }
+    }
+
+    /// Writes bytes that are no text: to the file, or to a pipe, never to a terminal.
+    fn bytes(&self, make: &dyn Fn() -> anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
+        if let Some(path) = &self.output {
+            return whole(path, &make()?);
+        }
+        self.refuse_terminal()?;
+        print_bytes(&make()?)
+    }
+
+    /// Refuses to write what is no text to a terminal, which it would garble.
+    fn refuse_terminal(&self) -> anyhow::Result<()> {
+        let garbled = self.output.is_none() && std::io::stdout().is_terminal();
+        anyhow::ensure!(!garbled, "Parquet is not for a terminal; write it to a file with `-o FILE`");
+        Ok(())
     }
 
     fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {

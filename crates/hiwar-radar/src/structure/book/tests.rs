@@ -322,7 +322,8 @@ fn a_bloc_is_judged_as_one_importer() {
         };
         let seen = Observation { value: Some(value / 12.0), kg: None, quantity: None };
         let first = Month::new(2021, 1).unwrap();
-        all.add(&Series { key, unit: Unit::Eur, first, months: vec![Some(seen); 12] }).unwrap();
+        all.add(&Series { key, unit: Unit::Eur, first, months: vec![Some(seen); 12], released: Vec::new() })
+            .unwrap();
     }
     let silent = all.silent(&eu, 2021);
     assert_eq!(silent.len(), 25);
