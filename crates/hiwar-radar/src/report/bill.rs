@@ -125,7 +125,7 @@ fn legend(out: &mut String, title: &str) {
          <rect x=\"166\" y=\"29\" width=\"14\" height=\"11\" fill=\"none\" stroke=\"{ORANGE}\" stroke-width=\"2\" stroke-dasharray=\"4 3\"/>\
          <text x=\"186\" y=\"39\">only with its site or owner</text>\
          <circle cx=\"366\" cy=\"35\" r=\"4.5\" fill=\"{QUIET}\"/><text x=\"376\" y=\"39\">needed, from one source</text>\
-         <circle cx=\"538\" cy=\"35\" r=\"4.5\" fill=\"{BLUE}\"/><text x=\"548\" y=\"39\">needed, from any of several</text></g>",
+         <circle cx=\"546\" cy=\"35\" r=\"4.5\" fill=\"{BLUE}\"/><text x=\"556\" y=\"39\">needed, any of several</text></g>",
         escape(&fitting(title, 60.0))
     ));
 }

@@ -21,7 +21,7 @@ const UNIT: &str =
 const HOW: &str = "TTS by the closed form: the failed nodes never come back, the input that ends first stops a node, the \
     source that lasts longest keeps an input. By the linear programme (LP): the most days for which all demand can be \
     served, with capacities, sources sharing the work. They differ where two sources of one input hang on the same \
-    failure, or where a capacity binds. PI: the least loss until all is back";
+    failure, where a capacity binds, or where demand_per_day is not what per_day says. PI: the least loss until all is back";
 
 /// Days to stop against days to recover, over a bill of materials of several tiers
 #[derive(Debug, clap::Args)]

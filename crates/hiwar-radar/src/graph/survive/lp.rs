@@ -12,7 +12,8 @@
 //!
 //! On chains, and where no two suppliers of one input stop, TTS is the closed form of
 //! [`crate::graph::survive`]. Where they do, the closed form has the longest of them go on alone, while
-//! the programme lets them share the work and so lasts longer; where a capacity binds, shorter.
+//! the programme lets them share the work and so lasts longer; where a capacity binds, shorter. The closed
+//! form counts days of normal output: with a demand that is not `per_day`, the programme's days are others.
 
 use microlp::{ComparisonOp, LinearExpr, OptimizationDirection, Problem, Variable};
 
