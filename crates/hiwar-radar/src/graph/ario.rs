@@ -308,8 +308,8 @@ pub fn run_watching(
         let sums = economy.day(assumptions, &left, &mut made);
         path.days.push(sums);
         let share = |i: usize| if path.normal_of[i] > 0.0 { made[i] / path.normal_of[i] } else { 1.0 };
-        for i in 0..n {
-            path.made[i] += made[i];
+        for (i, made) in made.iter().enumerate() {
+            path.made[i] += made;
             path.days_lost_of[i] += (1.0 - share(i)).max(0.0);
         }
         for (days, &firm) in path.watched.iter_mut().zip(watched) {

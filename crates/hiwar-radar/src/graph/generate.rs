@@ -3,7 +3,7 @@
 //! Suppliers are drawn with a probability that falls with rank^−0.75, buyers likewise over a
 //! shuffled ranking; weights are exp(N(0, 2)); sectors are drawn by Zipf's law with exponent 0.8;
 //! of the pairs of sectors 30 % are no input, 40 % an input that is not essential and 30 % one that
-//! is.
+//! is. [`crate::graph::months`] has another shape, in which links come and go.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,10 +58,10 @@ pub struct Shape {
     pub seed: u64,
 }
 
-struct Zipf(Vec<f64>);
+pub(crate) struct Zipf(Vec<f64>);
 
 impl Zipf {
-    fn new(n: usize, exponent: f64) -> Self {
+    pub(crate) fn new(n: usize, exponent: f64) -> Self {
         let mut sum = 0.0;
         let add = |rank: usize| {
             sum += (rank as f64).powf(-exponent);
@@ -70,10 +70,20 @@ impl Zipf {
         Self((1..=n).map(add).collect())
     }
 
-    fn draw(&self, random: &mut Random) -> usize {
+    pub(crate) fn draw(&self, random: &mut Random) -> usize {
         let at = random.unit() * self.0.last().copied().unwrap_or(0.0);
         self.0.partition_point(|&s| s <= at).min(self.0.len().saturating_sub(1))
     }
+}
+
+/// 30 % of the pairs of sectors are no input, 40 % one that is not essential and 30 % one that is.
+pub(crate) fn essentiality(names: &[Arc<str>], random: &mut Random) -> Result<EssentialityTable, GraphError> {
+    let cell = |_| match random.below(10) {
+        0..3 => 0,
+        3..7 => 1,
+        _ => 2,
+    };
+    EssentialityTable::new(names.to_vec(), (0..names.len() * names.len()).map(cell).collect())
 }
 
 /// A network and its essentiality table.
@@ -113,11 +123,6 @@ pub fn generate(shape: &Shape) -> Result<(Network, EssentialityTable), GraphErro
     let links =
         drawn.into_iter().map(|((supplier, buyer), weight)| Link { supplier, buyer, weight }).collect();
     let names: Vec<Arc<str>> = (0..sectors).map(|i| (i + 1).to_string().into()).collect();
-    let cell = |_| match random.below(10) {
-        0..3 => 0,
-        3..7 => 1,
-        _ => 2,
-    };
-    let table = EssentialityTable::new(names.clone(), (0..sectors * sectors).map(cell).collect())?;
+    let table = essentiality(&names, &mut random)?;
     Ok((Network::new(firms, names.clone(), names, links)?, table))
 }

@@ -23,6 +23,11 @@
 use crate::graph::esri::{Cascade, Essentiality, Options, Shock, check_options};
 use crate::graph::network::{GraphError, Network};
 
+mod scratch;
+
+use scratch::Loss;
+pub(crate) use scratch::Scratch;
+
 const HORIZON: u32 = 100;
 /// What a firm may hold back downstream: the tolerance divided by this.
 const HOLDS_DOWN: f64 = 16.0;
@@ -64,56 +69,6 @@ pub(crate) struct Model {
     hold_up: Vec<f64>,
     worth: Vec<Worth>,
     options: Options,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Loss {
-    now: f64,
-    before: f64,
-    round: u32,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    loss: f64,
-    buyer: u32,
-}
-
-/// Of a firm, upstream. It loses the larger of `floor`, by the shock, and `sum`, by its buyers.
-#[derive(Clone, Copy, Default)]
-struct Upstream {
-    sum: f64,
-    floor: f64,
-    sent: f64,
-    /// What may be held back: with the rest, so that it is at hand.
-    hold: f64,
-}
-
-impl Upstream {
-    fn lost(&self) -> f64 {
-        self.sum.min(1.0).max(self.floor)
-    }
-}
-
-/// What one thread needs for a cascade; as it was when new, between cascades.
-pub(crate) struct Scratch {
-    down: Vec<Loss>,
-    up: Vec<Upstream>,
-    growth: Vec<f64>,
-    slots: Vec<Slot>,
-    sent_down: Vec<f64>,
-    market_lost: Vec<f64>,
-    market_round: Vec<u32>,
-    market_firms: Vec<Vec<u32>>,
-    markets: Vec<u32>,
-    dirty: Vec<u32>,
-    touched_down: Vec<u32>,
-    touched_up: Vec<u32>,
-    touched_slots: Vec<u32>,
-    changed_down: Vec<u32>,
-    changed_up: Vec<u32>,
-    sources: Vec<(u32, f64)>,
-    sources_up: Vec<(u32, f64)>,
 }
 
 /// The worths over [`HORIZON`] rounds, or fewer when they hardly grow any more.
@@ -447,58 +402,4 @@ impl Model {
 
 fn most(losses: &[Loss], changed: &[u32]) -> f64 {
     changed.iter().map(|&i| losses[i as usize]).map(|l| l.now - l.before).fold(0.0, f64::max)
-}
-
-impl Scratch {
-    pub(crate) fn new(model: &Model) -> Self {
-        let (n, markets) = (model.order.len(), model.market_total.len());
-        Self {
-            down: vec![Loss::default(); n],
-            up: model.hold_up.iter().map(|&hold| Upstream { hold, ..Upstream::default() }).collect(),
-            growth: vec![0.0; n],
-            slots: model.slot_buyer.iter().map(|&buyer| Slot { loss: 0.0, buyer }).collect(),
-            sent_down: vec![0.0; n],
-            market_lost: vec![0.0; markets],
-            market_round: vec![0; markets],
-            market_firms: vec![Vec::new(); markets],
-            markets: Vec::new(),
-            dirty: Vec::new(),
-            touched_down: Vec::new(),
-            touched_up: Vec::new(),
-            touched_slots: Vec::new(),
-            changed_down: Vec::new(),
-            changed_up: vec![0; n + 1],
-            sources: Vec::new(),
-            sources_up: Vec::new(),
-        }
-    }
-
-    fn clear(&mut self) {
-        for &i in &self.touched_down {
-            self.down[i as usize] = Loss::default();
-            self.sent_down[i as usize] = 0.0;
-        }
-        for &i in &self.touched_up {
-            let up = &mut self.up[i as usize];
-            *up = Upstream { hold: up.hold, ..Upstream::default() };
-        }
-        for &i in &self.touched_slots {
-            self.slots[i as usize].loss = 0.0;
-        }
-        for &m in &self.markets {
-            self.market_lost[m as usize] = 0.0;
-            self.market_round[m as usize] = 0;
-            self.market_firms[m as usize].clear();
-        }
-        for list in [
-            &mut self.touched_down,
-            &mut self.touched_up,
-            &mut self.touched_slots,
-            &mut self.markets,
-            &mut self.changed_down,
-        ] {
-            list.clear();
-        }
-        self.sources_up.clear();
-    }
 }

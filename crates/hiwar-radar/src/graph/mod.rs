@@ -6,6 +6,7 @@
 //! * [`trace`] — one cascade round by round: whom it reaches when, and by whom,
 //! * [`whatif`] — the index before and after links are edited,
 //! * [`generate`] — synthetic networks with a fixed seed,
+//! * [`months`] — synthetic networks month by month, links coming and going,
 //! * [`ario`] — output day by day after a shock, with inventories,
 //! * [`survive`] — days to stop and days to recover over a bill of materials,
 //! * [`points`] — single points of failure, disjoint ways, common causes,
@@ -16,6 +17,7 @@ pub mod esri;
 pub mod generate;
 mod kernel;
 pub mod leontief;
+pub mod months;
 pub mod naive;
 pub mod network;
 pub mod points;

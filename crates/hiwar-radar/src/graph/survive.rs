@@ -11,7 +11,8 @@
 //! suppliers form cycles, the least such times that begin at the failure are meant.
 //! A warning is due where a watched node stops before the failed one is back: TTS < TTR.
 //! (D. Simchi-Levi et al., *Identifying Risks and Mitigating Disruptions in the Automotive Supply
-//! Chain*, Interfaces 45 (2015) 375–390; the linear programmes are in [`lp`].)
+//! Chain*, Interfaces 45 (2015) 375–390; the linear programmes are in [`lp`],
+//! all failures one after the other in [`scenario`].)
 //!
 //! # Format
 //!
@@ -52,6 +53,7 @@ use crate::brief::brief;
 use crate::graph::network::GraphError;
 
 pub mod lp;
+pub mod scenario;
 
 /// A place that makes one product. The members are those of the format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -167,16 +169,57 @@ impl Ord for Event {
     }
 }
 
+/// What is wrong with a node.
+struct Wrong {
+    node: usize,
+    name: String,
+    problem: String,
+}
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "node {:?}: {}", self.name, self.problem)
+    }
+}
+
+/// The line, from 1, on which a node begins: the objects of the third level of a text that has been parsed.
+fn line_of_node(text: &str, node: usize) -> usize {
+    let (mut line, mut depth, mut seen, mut quoted, mut escaped) = (1, 0, 0, false, false);
+    for c in text.chars() {
+        match c {
+            '\n' => line += 1,
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            '{' | '[' if !quoted => {
+                depth += 1;
+                if depth == 3 && c == '{' {
+                    if seen == node {
+                        return line;
+                    }
+                    seen += 1;
+                }
+            }
+            '}' | ']' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    line
+}
+
 impl Bill {
     /// Reads the format; `file` names it in errors.
     ///
     /// # Errors
     ///
-    /// When the text is not of the format (with line and column), or as [`Bill::new`].
+    /// When the text is not of the format, or as [`Bill::new`]; with the line.
     pub fn read(file: &str, text: &str) -> Result<Self, GraphError> {
         let parsed: File = serde_json::from_str(text)
             .map_err(|error| GraphError::Invalid(brief(format!("{file}: {error}"))))?;
-        Self::new(parsed.nodes).map_err(|error| GraphError::Invalid(brief(format!("{file}: {error}"))))
+        Self::checked(parsed.nodes).map_err(|wrong| {
+            let line = line_of_node(text, wrong.node);
+            GraphError::Invalid(brief(format!("{file}, line {line}: {wrong}")))
+        })
     }
 
     /// From nodes.
@@ -186,12 +229,18 @@ impl Bill {
     /// When a name comes twice, an input has no supplier, an unknown one, one twice, itself, or one
     /// that makes another product, or when a number is negative or not finite.
     pub fn new(nodes: Vec<Node>) -> Result<Self, GraphError> {
-        let invalid =
-            |node: &Node, text: String| Err(GraphError::Invalid(format!("node {:?}: {text}", node.name)));
+        Self::checked(nodes).map_err(|wrong| GraphError::Invalid(brief(wrong)))
+    }
+
+    fn checked(nodes: Vec<Node>) -> Result<Self, Wrong> {
+        let invalid = |at: usize, problem: String| {
+            let name = nodes.get(at).map_or_else(String::new, |n| n.name.clone());
+            Err(Wrong { node: at, name, problem })
+        };
         let mut index = HashMap::new();
         for (at, node) in nodes.iter().enumerate() {
             if index.insert(node.name.clone(), at).is_some() {
-                return invalid(node, "this name comes twice".into());
+                return invalid(at, "this name comes twice".into());
             }
             let numbers = [
                 ("ttr_days", node.ttr_days.unwrap_or(0.0)),
@@ -205,7 +254,7 @@ impl Bill {
                 node.inputs.iter().flat_map(|i| [("stock_days", i.stock_days), ("per_unit", i.per_unit)]);
             for (name, number) in numbers.into_iter().chain(inputs) {
                 if !(number.is_finite() && number >= 0.0) {
-                    return invalid(node, format!("{name} is {number}; it must be finite and not negative"));
+                    return invalid(at, format!("{name} is {number}; it must be finite and not negative"));
                 }
             }
         }
@@ -217,28 +266,25 @@ impl Bill {
                 for name in &input.from {
                     let Some(&supplier) = index.get(name) else {
                         return invalid(
-                            node,
+                            at,
                             format!("{:?} is from {name:?}, which is no node", input.product),
                         );
                     };
                     let makes = &nodes[supplier].product;
                     if *makes != input.product {
                         return invalid(
-                            node,
+                            at,
                             format!("{:?} is from {name:?}, which makes {makes:?}", input.product),
                         );
                     }
                     if supplier == at || suppliers.contains(&supplier) {
-                        return invalid(
-                            node,
-                            format!("{:?} is from {name:?}, itself or twice", input.product),
-                        );
+                        return invalid(at, format!("{:?} is from {name:?}, itself or twice", input.product));
                     }
                     suppliers.push(supplier);
                     to[supplier].push((at, place));
                 }
                 if suppliers.is_empty() {
-                    return invalid(node, format!("{:?} is from nobody", input.product));
+                    return invalid(at, format!("{:?} is from nobody", input.product));
                 }
                 of_node.push(suppliers);
             }
@@ -419,7 +465,17 @@ pub(crate) mod tests {
             ),
         ] {
             let error = Bill::read("bill.json", text).unwrap_err().to_string();
-            assert!(error.starts_with("bill.json: ") && error.contains(expected), "{error}");
+            assert!(error.starts_with("bill.json") && error.contains("line 1"), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_node_is_said_with_its_line() {
+        let text = "{\"nodes\": [\n {\"name\": \"{\\\"a\", \"product\": \"p\"},\n\n {\"name\": \"b\", \"product\": \"q\",\n  \"inputs\": [{\"product\": \"p\", \"from\": [\"x\"]}]}]}";
+        let error = Bill::read("bill.json", text).unwrap_err().to_string();
+        assert_eq!(error, "bill.json, line 4: node \"b\": \"p\" is from \"x\", which is no node");
+        let twice = text.replace("\"x\"", "\"b\"").replace("\"name\": \"b\"", "\"colour\": 1");
+        assert!(Bill::read("bill.json", &twice).unwrap_err().to_string().contains("line 4"));
     }
 }

@@ -6,6 +6,8 @@ use super::html::escape;
 pub(crate) const QUIET: &str = "var(--quiet,#57606a)";
 /// Lines of a grid.
 pub(crate) const GRID: &str = "var(--grid,#d8dee4)";
+/// What lies behind a drawing.
+pub(crate) const PAPER: &str = "var(--paper,#fff)";
 /// The matter itself.
 pub(crate) const BLUE: &str = "var(--blue,#0969da)";
 /// A loss, an alarm below.
@@ -30,11 +32,12 @@ pub(crate) fn of_rank(rank: usize) -> &'static str {
 
 /// The beginning of a drawing, with a title and a description for those who cannot see it.
 pub(crate) fn open(width: f64, height: f64, title: &str, description: &str) -> String {
-    // A drawing that is meant for narrow screens does not have to be scrolled there, nor blown up on wide ones.
-    let style = if width < 600.0 {
-        format!(" style=\"min-width:0;max-width:{}px\"", width * 1.4)
-    } else {
-        String::new()
+    // A drawing that is meant for narrow screens does not have to be scrolled there, nor blown up on wide ones; a very
+    // wide one is scrolled rather than shrunk.
+    let style = match width {
+        w if w < 600.0 => format!(" style=\"min-width:0;max-width:{}px\"", w * 1.4),
+        w if w > 960.0 => format!(" style=\"min-width:{}px\"", w * 0.9),
+        _ => String::new(),
     };
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height:.0}\" role=\"img\"{style} \

@@ -1,5 +1,6 @@
 //! What people see of a judgement: pages that stand alone, with plots as SVG.
 
+pub mod bill;
 pub mod cascade;
 pub mod html;
 pub(crate) mod ink;

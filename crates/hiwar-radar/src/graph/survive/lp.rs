@@ -12,7 +12,8 @@
 //!
 //! On chains, and where no two suppliers of one input stop, TTS is the closed form of
 //! [`crate::graph::survive`]. Where they do, the closed form has the longest of them go on alone, while
-//! the programme lets them share the work and so lasts longer; where a capacity binds, shorter.
+//! the programme lets them share the work and so lasts longer; where a capacity binds, shorter. The closed
+//! form counts days of normal output: with a demand that is not `per_day`, the programme's days are others.
 
 use microlp::{ComparisonOp, LinearExpr, OptimizationDirection, Problem, Variable};
 
@@ -126,26 +127,6 @@ pub fn least_loss(bill: &Bill, failed: &[usize], ttr_days: f64) -> Result<f64, G
     Ok(solve(&parts.problem)?.unwrap_or(0.0))
 }
 
-/// What the failure of each node with known days to recover costs, as a share of the worst (the risk
-/// exposure index): node and index. Empty when no failure costs anything.
-///
-/// # Errors
-///
-/// When the solver fails.
-pub fn risk_exposure(bill: &Bill) -> Result<Vec<(usize, f64)>, GraphError> {
-    let mut losses = Vec::new();
-    for (at, node) in bill.nodes().iter().enumerate() {
-        if let Some(days) = node.ttr_days {
-            losses.push((at, least_loss(bill, &[at], days)?));
-        }
-    }
-    let most = losses.iter().map(|(_, loss)| *loss).fold(0.0, f64::max);
-    if most <= 0.0 {
-        return Ok(Vec::new());
-    }
-    Ok(losses.into_iter().map(|(at, loss)| (at, loss / most)).collect())
-}
-
 fn check(bill: &Bill, failed: &[usize]) -> Result<(), GraphError> {
     match failed.iter().find(|&&at| at >= bill.nodes().len()) {
         Some(at) => Err(GraphError::Invalid(format!("no node {at} of {}", bill.nodes().len()))),
@@ -184,13 +165,11 @@ mod tests {
         let mut nodes = bill("A1:\nA2:\nC:A 10 A1 A2").nodes().to_vec();
         nodes[1].capacity_per_day = Some(0.5);
         nodes[2].demand_per_day = 1.0;
-        nodes[0].ttr_days = Some(40.0);
-        nodes[1].ttr_days = Some(40.0);
         let bill = Bill::new(nodes).unwrap();
         // 10 in stock, half a unit missing a day: 20 days; then half a unit a day for 20 days.
         assert!((days_to_stop(&bill, &[0]).unwrap().unwrap() - 20.0).abs() < 1e-7);
         assert!((least_loss(&bill, &[0], 40.0).unwrap() - 10.0).abs() < 1e-7);
-        assert_eq!(risk_exposure(&bill).unwrap(), [(0, 1.0), (1, 0.0)]);
+        assert!(least_loss(&bill, &[1], 40.0).unwrap().abs() < 1e-7);
         assert!(days_to_stop(&bill, &[9]).is_err());
     }
 }

@@ -109,7 +109,7 @@ struct Followed<'a> {
 }
 
 /// `FIRM[:SHARE[:DAYS]]`; a firm's name may have colons itself.
-fn parse<'t>(text: &'t str, known: impl Fn(&str) -> bool) -> anyhow::Result<(&'t str, f64, u32)> {
+fn parse(text: &str, known: impl Fn(&str) -> bool) -> anyhow::Result<(&str, f64, u32)> {
     if known(text) {
         return Ok((text, 1.0, 30));
     }
@@ -299,7 +299,10 @@ impl<'a> Told<'a> {
 
     fn page(&self, top: usize) -> String {
         let mut page = Page::new("Output day by day after an outage");
-        page.paragraph(&format!("{}.", self.shock()));
+        page.paragraph(&format!(
+            "{}. Drawn: the network, the firms that fail, those that lose most.",
+            self.shock()
+        ));
         let percent = |shares: &[f64]| shares.iter().map(|s| s * 100.0).collect();
         let mut lines = vec![Line { label: "whole network".to_owned(), values: percent(&self.output) }];
         lines.extend(
@@ -311,7 +314,7 @@ impl<'a> Told<'a> {
             .map(|o| (0, usize::try_from(o.days).unwrap_or(usize::MAX), format!("outage of {}", o.firm)))
             .collect();
         let plot = Lines {
-            title: "Output of the network, of the firms that fail and of those that lose most",
+            title: "Output day by day",
             unit: "% of a normal day's output",
             days: "days from the beginning of the outage (shaded)",
             lines: &lines,
