@@ -52,7 +52,8 @@ fn unit(unit: Unit) -> &'static str {
 
 /// The code of an economy with its name.
 fn named(economy: &str) -> String {
-    economy_name(economy).map_or_else(|| economy.to_owned(), |name| format!("{economy} {name}"))
+    let name = economy_name(economy).filter(|name| *name != economy);
+    name.map_or_else(|| economy.to_owned(), |name| format!("{economy} {name}"))
 }
 
 fn rules(book: &Book) -> String {
@@ -356,7 +357,7 @@ pub(super) fn page(made: &Made) -> String {
         .flat_map(|e| {
             let flow = |(source, share): &(std::sync::Arc<str>, f64)| MapFlow {
                 item: e.item.to_string(),
-                source: named(source),
+                source: source.to_string(),
                 share: *share,
             };
             e.suppliers.iter().map(flow)
