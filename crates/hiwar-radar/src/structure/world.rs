@@ -436,3 +436,6 @@ fn crops(path: &Path) -> Result<Option<csv::Reader<Box<dyn std::io::Read>>>, Wor
     }
     Ok(Some(csv::Reader::from_reader(open().map_err(io)?)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,11 @@ use super::{Cell, Columns, Trade, read};
 /// Mean length of runs below which rows are better added in their own order.
 const SHORTEST: usize = 16;
 
+/// A place, and rows of it that follow each other.
+type Run = (u8, Range<usize>);
+
 /// Where the rows of a place are, sorted by place, in the order of rows within one.
-pub(super) struct Runs(Vec<(u8, Range<usize>)>);
+pub(super) struct Runs(Vec<Run>);
 
 impl Runs {
     /// The runs of a column; `None` when they are too short to be of use.
@@ -35,7 +38,7 @@ impl Runs {
 
     /// Cuts into parts of about as many rows, at most `parts`, each with all runs of its places: the
     /// place after its last, and its runs.
-    fn parts(&self, parts: usize) -> Vec<(usize, &[(u8, Range<usize>)])> {
+    fn parts(&self, parts: usize) -> Vec<(usize, &[Run])> {
         let rows: usize = self.0.iter().map(|(_, run)| run.len()).sum();
         let share = rows.div_ceil(parts.max(1)).max(1);
         let mut all = Vec::new();
@@ -95,13 +98,7 @@ impl Columns<'_> {
 
     /// Adds the runs of importers to their lines, the first of which is of the place `first`. The
     /// number of rows without weight.
-    fn add_imports(
-        &self,
-        runs: &[(u8, Range<usize>)],
-        first: usize,
-        cells: &mut [Cell],
-        unweighed: &mut [bool],
-    ) -> u64 {
+    fn add_imports(&self, runs: &[Run], first: usize, cells: &mut [Cell], unweighed: &mut [bool]) -> u64 {
         let width = self.products.len();
         let mut lacking = 0;
         for (importer, run) in runs {
@@ -131,7 +128,7 @@ impl Columns<'_> {
     }
 
     /// Adds the runs of exporters to their lines; no row lacks a value.
-    fn add_exports(&self, runs: &[(u8, Range<usize>)], first: usize, sold: &mut [f64]) -> u64 {
+    fn add_exports(&self, runs: &[Run], first: usize, sold: &mut [f64]) -> u64 {
         let width = self.products.len();
         for (exporter, run) in runs {
             let from = (usize::from(*exporter) - first) * width;

@@ -264,9 +264,9 @@ fn supply_risk_comes_from_the_file_and_the_book() {
         trade = { CN = 1.2 }
         world = { CN = 0.5, JP = 0.5 }
     "#;
-    let make = |text: &str| {
+    let make = |text: &str| -> Result<Book, BookError> {
         let inputs = RiskInputs::parse(text)?;
-        Ok::<_, BookError>(Book::make(rows(), &Request { risk: Some(&inputs), ..request(&rules, 2018) })?)
+        Book::make(rows(), &Request { risk: Some(&inputs), ..request(&rules, 2018) })
     };
     let book = make(text).unwrap();
     let risk = book.entries[0].supply_risk.as_ref().unwrap();
