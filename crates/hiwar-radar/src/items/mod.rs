@@ -14,6 +14,6 @@ mod list;
 mod lists;
 
 pub use apply::{Applied, FoundUnder, ItemWay};
-pub use economies::{Scheme, alpha3, economy, economy_by_name, economy_name};
+pub use economies::{Scheme, alpha3, economy, economy_name};
 pub use list::{Item, ItemError, ItemLink, ItemList};
 pub use lists::{CodeList, shipped};
