@@ -185,7 +185,9 @@ fn world_trade_and_supply_risk_are_judged_and_shown_in_every_form() {
     assert!(lines.next().unwrap().contains("world_hhi,most_central") && rows.contains("hiwar-structure/1"));
     let page = ask(&[&with[..], &["html"]].concat()).ok().out;
     assert!(
-        page.contains("<svg") && page.contains("2811111000 from CN") && page.contains("Rules and sources")
+        page.contains("<svg")
+            && page.contains("2811111000 · HHI 0.45 from CN")
+            && page.contains("Rules and sources")
     );
     // Without a table C2 is not decided, and the book says what it would need.
     let without = ask(&["--format", "table"]).ok().out;
