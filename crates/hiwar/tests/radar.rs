@@ -126,6 +126,196 @@ fn the_dependency_book_of_2018_says_what_the_reference_says_and_what_has_changed
     assert!(made["churn"]["stayed"].is_array());
 }
 
+/// World exports of hydrogen fluoride: .6 and .4, so .52; of photoresist .5, .3, .2, so .38.
+const WORLD: &str = "t,i,j,k,v,q
+2017,156,410,281111,60,1
+2017,392,842,281111,40,NA
+2017,392,410,370790,50,1
+2017,842,410,370790,30,1
+2017,56,842,370790,20,1
+2018,156,410,281111,60,1
+2018,392,842,281111,40,NA
+2018,392,410,370790,50,1
+2018,842,410,370790,30,1
+2018,56,842,370790,20,1
+";
+
+#[test]
+fn world_trade_and_supply_risk_are_judged_and_shown_in_every_form() {
+    let person = with_korea();
+    std::fs::write(person.path("world.csv"), WORLD).unwrap();
+    // World supply is that of the world's exports: .36 · 5 · 1.2 + .16 · 2 = 2.48.
+    std::fs::write(
+        person.path("sr.toml"),
+        "source = 'made up'\nversion = '1'\ndate = '2026-11-25'\ngovernance_else = 5.0\n[governance]\nCN = 5.0\nJP = 2.0\n\
+         [[material]]\nitem = '281111'\nimport_reliance = 0.9\nrecycling = 0.0\nsubstitution = 0.98\ntrade = { CN = 1.2 }\n",
+    )
+    .unwrap();
+    let ask = |more: &[&str]| {
+        let base = ["radar", "depend", "--reporter", "KR", "--year", "2018", "--as-of", "2022-02-01"];
+        person.hiwar(&[&base[..], more].concat())
+    };
+    let with = ["--world", "world.csv", "--sr", "sr.toml", "--format"];
+    let made = ask(&[&with[..], &["json"]].concat()).ok().json();
+    let entry = |item: &str| {
+        made["book"]["entries"].as_array().unwrap().iter().find(|e| e["item"] == item).unwrap().clone()
+    };
+    let acid = entry("2811111000");
+    assert_eq!((&acid["geodep"]["c2"], &acid["geodep"]["c4"]), (&"yes".into(), &"yes".into()));
+    assert!((acid["world"]["hhi"].as_f64().unwrap() - 0.52).abs() < 1e-9);
+    assert!((acid["supply_risk"]["hhi_global"].as_f64().unwrap() - 2.48).abs() < 1e-9);
+    assert_eq!(acid["substitution"]["elasticity"]["hs1992_3"], "281");
+    assert_eq!(entry("3707901010")["geodep"]["c4"], "no");
+    assert_eq!(made["book"]["world"]["source"], "baci (world.csv)");
+    assert_eq!(made["book"]["thresholds"]["spof-reach"]["own"], true);
+    assert!(made["notes"][0].as_str().unwrap().contains("2 importers only"), "{}", made["notes"]);
+    let table = ask(&[&with[..], &["table"]].concat()).ok().out;
+    for said in [
+        "world 281111: HHI 0.520",
+        "our own cut",
+        "sigma 1.58 (KOR, HS 1992 281",
+        "SR ",
+        "baci (world.csv)",
+        "made up, version 1",
+    ] {
+        assert!(table.contains(said), "{said}: {table}");
+    }
+    let rows = ask(&[&with[..], &["csv"]].concat()).ok().out;
+    let mut lines = rows.lines();
+    assert!(lines.next().unwrap().contains("world_hhi,most_central") && rows.contains("hiwar-structure/1"));
+    let page = ask(&[&with[..], &["html"]].concat()).ok().out;
+    assert!(
+        page.contains("<svg")
+            && page.contains("2811111000 · HHI 0.45 from CN")
+            && page.contains("Rules and sources")
+    );
+    // Without a table C2 is not decided, and the book says what it would need.
+    let without = ask(&["--format", "table"]).ok().out;
+    assert!(without.contains("C2 needs world trade: 1 of the store's economies"), "{without}");
+    ask(&["--bloc", "EU"]).refused(&["KR is not a member of EU"]);
+    std::fs::write(person.path("bad.csv"), "t,i,j,k,v,q\n2018,156,410,281111,many,1\n").unwrap();
+    ask(&["--world", "bad.csv"]).refused(&["bad.csv", "line 2"]);
+}
+
+/// All members of the Union report coal; Germany and France also hydrogen fluoride. From outside:
+/// China 60 + 20, USA 20, so .8² + .2² = .68; from inside 10, so 100 of 110; exports 30 + 10, so 100 / 40.
+#[test]
+fn the_union_s_core_dependency_indicators_come_from_comext() {
+    let person = Newcomer::new();
+    let mut table = String::from(
+        "DECLARANT_ISO,PARTNER_ISO,TRADE_TYPE,PRODUCT_NC,FLOW,PERIOD,VALUE_IN_EUROS,QUANTITY_IN_KG,SUP_QUANTITY\n",
+    );
+    let members = "AT BE BG CY CZ DE DK EE EL ES FI FR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK";
+    for month in 1..=12 {
+        for member in members.split(' ') {
+            table.push_str(&format!("{member},US,E,27011100,1,2021{month:02},5,1,0\n"));
+        }
+        for (row, value) in [
+            ("DE,CN,E,28111100,1", 60),
+            ("DE,FR,I,28111100,1", 10),
+            ("FR,CN,E,28111100,1", 20),
+            ("FR,US,E,28111100,1", 20),
+            ("DE,US,E,28111100,2", 30),
+            ("FR,DE,I,28111100,2", 10),
+        ] {
+            table.push_str(&format!("{row},2021{month:02},{value},1,0\n"));
+        }
+    }
+    std::fs::write(person.path("full.dat"), table).unwrap();
+    person.hiwar(&["radar", "import", "full.dat"]).ok();
+    let ask = |reporter| {
+        let args =
+            ["radar", "depend", "--reporter", reporter, "--bloc", "EU", "--year", "2021", "--item", "2811"];
+        person.hiwar(&[&args[..], &["--format", "json"]].concat()).ok().json()
+    };
+    let union = ask("EU");
+    assert_eq!(
+        union["notes"].as_array().unwrap().len(),
+        1,
+        "only that world trade is lacking: {}",
+        union["notes"]
+    );
+    let cdi = &union["book"]["entries"][0]["cdi"];
+    for (name, expected) in [("extra_hhi", 0.68), ("extra_share", 100.0 / 110.0), ("ratio", 2.5)] {
+        assert!((cdi[name].as_f64().unwrap() - expected).abs() < 1e-9, "{name}: {cdi}");
+    }
+    for name in ["cdi1", "cdi2", "cdi3", "dependent"] {
+        assert_eq!(cdi[name], "yes", "{name}");
+    }
+    assert_eq!(union["book"]["bloc"]["members"].as_array().unwrap().len(), 27);
+    let germany = ask("DE");
+    let cdi = &germany["book"]["entries"][0]["cdi"];
+    assert!((cdi["extra_share"].as_f64().unwrap() - 60.0 / 70.0).abs() < 1e-9, "{cdi}");
+}
+
+#[test]
+fn own_items_are_checked_shown_converted_and_make_a_book() {
+    let person = with_korea();
+    let list = "name = 'watched'\nversion = '2026-11'\n\n[[item]]\ncode = 'etch-acid'\nname = 'Etching acid'\n\
+                link = [{ nomenclature = 'hs2022', code = '281111', share = 0.5 }, { nomenclature = 'eu-dual-use', code = '1C350' }]\n";
+    std::fs::write(person.path("items.toml"), list).unwrap();
+    std::fs::write(person.path("bad.toml"), list.replace("0.5", "5")).unwrap();
+    let checked = person.hiwar(&["radar", "items", "check", "items.toml"]).ok();
+    assert!(checked.out.contains("1 items, 2 links"), "{}", checked.out);
+    person.hiwar(&["radar", "items", "check", "bad.toml"]).refused(&[
+        "bad.toml",
+        "line 4",
+        "etch-acid",
+        "at most 1",
+    ]);
+    let shown = person.hiwar(&["radar", "items", "show", "items.toml"]).ok();
+    assert!(shown.out.contains("hs2022 281111, 0.5 of its trade"), "{}", shown.out);
+    let turned =
+        person.hiwar(&["radar", "items", "convert", "852411", "--from", "hs2022", "--to", "hs2012"]).ok();
+    assert!(
+        turned.out.contains("hs2022 852411 → hs2017 851712") && turned.out.contains("MIT"),
+        "{}",
+        turned.out
+    );
+    let controlled = person
+        .hiwar(&[
+            "radar",
+            "items",
+            "convert",
+            "281111",
+            "--from",
+            "hs2022",
+            "--to",
+            "eu-dual-use",
+            "--list",
+            "items.toml",
+        ])
+        .ok();
+    assert!(controlled.out.contains("eu-dual-use 1C350 through etch-acid"), "{}", controlled.out);
+    person
+        .hiwar(&["radar", "items", "convert", "281111", "--from", "hs2007", "--to", "hs2022"])
+        .refused(&["hs2007"]);
+    let lists = person.hiwar(&["radar", "items", "list", "--format", "csv"]).ok();
+    assert!(lists.out.contains("sigma-hs0") && lists.out.contains(",11293,"), "{}", lists.out);
+    let made = person
+        .hiwar(&[
+            "radar",
+            "depend",
+            "--reporter",
+            "KR",
+            "--year",
+            "2018",
+            "--items",
+            "items.toml",
+            "--format",
+            "json",
+        ])
+        .ok()
+        .json();
+    let entry = &made["book"]["entries"][0];
+    // Half of the trade of the code, in the same shares: 159.4 million (see the book of 2018) by 2.
+    assert_eq!(entry["item"], "etch-acid");
+    assert!((entry["by_value"]["total"].as_f64().unwrap() / 1e6 - 79.7).abs() < 0.05, "{entry}");
+    assert!((entry["by_value"]["hhi"].as_f64().unwrap() - 0.450).abs() < 0.0006);
+    let under = made["items"]["found"]["etch-acid"].as_array().unwrap();
+    assert!(under.iter().any(|f| f["how"] == "hs2022 281111 → hs2017 281111"), "{under:?}");
+}
+
 #[test]
 fn a_rule_is_replayed_with_its_four_figures() {
     let person = with_korea();

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::lists;
+use crate::month::Date;
 
 /// A revision of the Harmonized System.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,7 +28,19 @@ pub enum Revision {
 }
 
 impl Revision {
-    /// The revision in force in most places in a year.
+    /// The first day it was in force in most places.
+    pub fn in_force_from(self) -> Date {
+        let year = match self {
+            Self::Hs1992 => 1992,
+            Self::Hs2012 => 2012,
+            Self::Hs2017 => 2017,
+            Self::Hs2022 => 2022,
+        };
+        jiff::civil::date(year, 1, 1)
+    }
+
+    /// The revision in force in most places in a year, of those that are built in: 1992 stands for
+    /// 1996, 2002 and 2007 too.
     pub fn of_year(year: u16) -> Self {
         match year {
             2022.. => Self::Hs2022,
@@ -132,6 +145,38 @@ pub fn convert(code: &str, from: Revision, to: Revision) -> Vec<String> {
     end.into_iter().map(str::to_owned).collect()
 }
 
+/// Where the tables are from, for reports.
+pub const SOURCE: &str =
+    "R package concordance (github insongkim/concordance at 201c812, MIT): each newer code's main older one";
+
+/// One step of a conversion.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Step {
+    /// The revision that it leads from.
+    pub from: Revision,
+    /// The code there.
+    pub code: String,
+    /// The revision that it leads to.
+    pub to: Revision,
+    /// The code there.
+    pub becomes: String,
+}
+
+/// The steps of [`convert`], through HS 2017 where neither end is it; empty when it is empty.
+pub fn steps(code: &str, from: Revision, to: Revision) -> Vec<Step> {
+    let step = |code: &str, from, to| {
+        let into = convert(code, from, to).into_iter();
+        into.map(|becomes| Step { from, code: code.to_owned(), to, becomes }).collect::<Vec<_>>()
+    };
+    if [from, to].contains(&Revision::Hs2017) || from == to {
+        return step(code, from, to);
+    }
+    let first = step(code, from, Revision::Hs2017);
+    let second: BTreeSet<Step> =
+        first.iter().flat_map(|middle| step(&middle.becomes, Revision::Hs2017, to)).collect();
+    if second.is_empty() { Vec::new() } else { first.into_iter().chain(second).collect() }
+}
+
 /// The code of HS 2012 that the direct table gives a code of HS 2022, to check the chain against.
 pub fn direct_2022_to_2012(code: &str) -> Option<&'static str> {
     DIRECT_22_12.get(code)?.first().copied()
@@ -165,6 +210,19 @@ mod tests {
         assert!(convert("888888", Revision::Hs2022, Revision::Hs2012).is_empty());
         assert!(convert("888888", Revision::Hs2022, Revision::Hs2022).is_empty());
         assert_eq!(convert("281111", Revision::Hs2017, Revision::Hs2017), ["281111"]);
+    }
+
+    #[test]
+    fn steps_name_every_code_on_the_way() {
+        let phones = steps("852411", Revision::Hs2022, Revision::Hs2012);
+        let said: Vec<String> =
+            phones.iter().map(|s| format!("{} {} → {} {}", s.from, s.code, s.to, s.becomes)).collect();
+        assert_eq!(said, ["hs2022 852411 → hs2017 851712", "hs2017 851712 → hs2012 851712"]);
+        assert_eq!(steps("281111", Revision::Hs2017, Revision::Hs2012).len(), 1);
+        assert!(steps("888888", Revision::Hs2022, Revision::Hs2012).is_empty());
+        assert!(
+            "HS2022".parse::<Revision>() == Ok(Revision::Hs2022) && "hs2007".parse::<Revision>().is_err()
+        );
     }
 
     #[test]

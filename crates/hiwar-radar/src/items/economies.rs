@@ -18,6 +18,8 @@ pub enum Scheme {
     M49,
     /// Alpha-2 as Eurostat writes it (`EL`, `XS`); its own codes for what is no country stay.
     Comext,
+    /// Short English names, and FAOSTAT's own where they differ.
+    Faostat,
     /// ISO 3166-1 alpha-2 or alpha-3, or words of at most 60 characters.
     Plain,
 }
@@ -31,6 +33,7 @@ impl Scheme {
             Self::Estat => "estat",
             Self::M49 => "m49",
             Self::Comext => "comext",
+            Self::Faostat => "faostat",
             Self::Plain => "plain",
         }
     }
@@ -89,6 +92,10 @@ pub fn economy(scheme: Scheme, code: &str) -> Option<Arc<str>> {
             let own = code.len() == 2 && code.starts_with(['Q', 'X', 'E']);
             (own && code.bytes().all(|b| b.is_ascii_alphanumeric())).then(|| code.into())
         }),
+        Scheme::Faostat => alias(scheme, code).or_else(|| {
+            let (alpha2, _) = lists.names.iter().find(|(_, name)| **name == code)?;
+            lists.alpha2.get(alpha2).cloned()
+        }),
         Scheme::Plain => {
             if code.is_empty() || code.chars().count() > 60 {
                 return None;
@@ -110,13 +117,6 @@ pub fn economy(scheme: Scheme, code: &str) -> Option<Arc<str>> {
 /// The short English name of an economy by its alpha-2 code.
 pub fn economy_name(alpha2: &str) -> Option<&'static str> {
     LISTS.names.get(alpha2).copied()
-}
-
-/// The alpha-2 code of an economy by its short English name.
-pub fn economy_by_name(name: &str) -> Option<Arc<str>> {
-    let lists = &*LISTS;
-    let (code, _) = lists.names.iter().find(|(_, known)| **known == name)?;
-    lists.alpha2.get(code).cloned()
 }
 
 /// The alpha-3 code of an economy by its alpha-2 code.
@@ -151,13 +151,14 @@ mod tests {
             (Scheme::M49, "516", Some("NA")),
             (Scheme::Comext, "EL", Some("GR")),
             (Scheme::Comext, "QP", Some("QP")),
+            (Scheme::Faostat, "South Korea", Some("KR")),
+            (Scheme::Faostat, "United States", Some("US")),
+            (Scheme::Faostat, "Atlantis", None),
             (Scheme::Plain, "KOR", Some("KR")),
             (Scheme::Plain, "ZZ", None),
         ] {
             assert_eq!(economy(scheme, code).as_deref(), expected, "{scheme:?} {code}");
         }
         assert_eq!((economy_name("KR"), alpha3("JP")), (Some("South Korea"), Some("JPN")));
-        assert_eq!(economy_by_name("South Korea").as_deref(), Some("KR"));
-        assert_eq!(economy_by_name("Atlantis"), None);
     }
 }

@@ -81,13 +81,27 @@ pub enum ItemError {
     #[error("the list of items cannot be read: {0}")]
     Syntax(String),
     /// A field that cannot be.
-    #[error("item {item:?}: {what}")]
+    #[error("line {line}, item {item:?}: {what}")]
     Item {
+        /// The line of the text where the item begins, from 1.
+        line: usize,
         /// The item's code.
         item: String,
         /// What is wrong, and what would be right.
         what: String,
     },
+}
+
+/// The line where the item at a place begins; it is looked for only when something is wrong with it.
+fn line_of(text: &str, place: usize) -> usize {
+    #[derive(Deserialize)]
+    struct Places {
+        item: Vec<toml::Spanned<toml::Table>>,
+    }
+    let places: Option<Places> = toml::from_str(text).ok();
+    let start = places.and_then(|places| places.item.get(place).map(|item| item.span().start));
+    let before = start.and_then(|start| text.get(..start)).unwrap_or_default();
+    before.matches('\n').count() + 1
 }
 
 fn covers(from: Option<Date>, until: Option<Date>, day: Date) -> bool {
@@ -113,14 +127,18 @@ impl ItemList {
     /// [`ItemError`], naming the item.
     pub fn parse(text: &str) -> Result<Self, ItemError> {
         let list: Self = toml::from_str(text).map_err(|e| ItemError::Syntax(brief(e)))?;
-        list.check()?;
+        list.check(text)?;
         Ok(list)
     }
 
-    fn check(&self) -> Result<(), ItemError> {
+    fn check(&self, text: &str) -> Result<(), ItemError> {
         let mut spans: BTreeMap<&str, Vec<(Date, Date)>> = BTreeMap::new();
-        for item in &self.items {
-            let fail = |what: String| ItemError::Item { item: brief(&item.code), what: brief(what) };
+        for (place, item) in self.items.iter().enumerate() {
+            let fail = |what: String| ItemError::Item {
+                line: line_of(text, place),
+                item: brief(&item.code),
+                what: brief(what),
+            };
             if item.code.trim().is_empty() {
                 return Err(fail("needs a code".to_owned()));
             }
@@ -240,5 +258,9 @@ mod tests {
             let error = ItemList::parse(&LIST.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+        // The second item begins in the thirteenth line of the text.
+        let error =
+            ItemList::parse(&LIST.replacen("share = 0.85", "share = 1.5", 1)).unwrap_err().to_string();
+        assert!(error.starts_with("line 13, item \"urea-farm\": the share of \"310210\""), "{error}");
     }
 }

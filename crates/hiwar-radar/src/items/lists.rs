@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::sync::LazyLock;
 
+use serde::Serialize;
+
 pub(super) const ECONOMIES: &str = include_str!("../../../../data/trade/codes/economies.csv");
 pub(super) const ECONOMY_ALIASES: &str = include_str!("../../../../data/trade/codes/economy_aliases.csv");
 
@@ -23,6 +25,44 @@ list!(HS6_BEC4, "hs6_bec4");
 list!(SITC2_RAUCH, "sitc2_rauch");
 list!(SIGMA_HS0, "sigma_hs0");
 list!(HS6_NAMES, "hs6_names");
+
+/// A code list that is built in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CodeList {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub holds: &'static str,
+    /// Its rows.
+    pub rows: u64,
+    /// Where it is from, and under which licence.
+    pub source: &'static str,
+}
+
+const CONCORDANCE: &str = "github insongkim/concordance at 201c812, MIT";
+
+/// The code lists that are built in.
+pub fn shipped() -> Vec<CodeList> {
+    let list =
+        |name, holds, text: &str, source| CodeList { name, holds, rows: rows(text).count() as u64, source };
+    vec![
+        list(
+            "economies",
+            "ISO 3166-1 codes and names",
+            ECONOMIES,
+            "github datasets/country-codes at caa72d1, PDDL",
+        ),
+        list("economy-aliases", "what sources call economies", ECONOMY_ALIASES, "made for this project"),
+        list("hs6-hs5", "HS 2022 to HS 2017", &HS6_HS5, CONCORDANCE),
+        list("hs6-hs4", "HS 2022 to HS 2012", &HS6_HS4, CONCORDANCE),
+        list("hs5-hs4", "HS 2017 to HS 2012", &HS5_HS4, CONCORDANCE),
+        list("hs5-hs0", "HS 2017 to HS 1992", &HS5_HS0, CONCORDANCE),
+        list("hs5-sitc2", "HS 2017 to SITC Rev. 2", &HS5_SITC2, CONCORDANCE),
+        list("hs6-bec4", "HS 2022 to BEC Rev. 4", &HS6_BEC4, CONCORDANCE),
+        list("sitc2-rauch", "classes of goods, Rauch 1999", &SITC2_RAUCH, CONCORDANCE),
+        list("sigma-hs0", "import elasticities, Broda & Weinstein 2006", &SIGMA_HS0, CONCORDANCE),
+    ]
+}
 
 /// A list that does not inflate is empty; a test reads all of them.
 fn inflate(bytes: &[u8]) -> String {
@@ -68,5 +108,6 @@ mod tests {
         ] {
             assert_eq!(rows(list).count(), rows_expected, "{name}");
         }
+        assert_eq!(shipped().iter().map(|list| list.rows).sum::<u64>(), 249 + 393 + 45_798);
     }
 }

@@ -15,6 +15,7 @@ mod lists;
 mod names;
 
 pub use apply::{Applied, FoundUnder, ItemWay};
-pub use economies::{Scheme, alpha3, economy, economy_by_name, economy_name};
+pub use economies::{Scheme, alpha3, economy, economy_name};
 pub use list::{Item, ItemError, ItemLink, ItemList};
+pub use lists::{CodeList, shipped};
 pub use names::{Name, name_of, six_digits};

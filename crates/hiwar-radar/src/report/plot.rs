@@ -191,6 +191,7 @@ pub fn short(value: f64) -> String {
         v if v >= 1e6 => trimmed(value / 1e6, " M"),
         v if v >= 1e4 => trimmed(value / 1e3, " k"),
         v if v >= 1.0 || v == 0.0 => trimmed(value, ""),
+        v if v >= 0.1 => format!("{value:.3}"),
         _ => format!("{value:.2e}"),
     }
 }
@@ -231,6 +232,7 @@ mod tests {
             (52_000.0, "52 k"),
             (1.5e9, "1.5 bn"),
             (0.0123, "1.23e-2"),
+            (0.4499, "0.450"),
         ] {
             assert_eq!(short(v), text);
         }

@@ -65,7 +65,7 @@ impl Gathered {
     }
 
     /// Adds the years of an annual series; each that is reported counts as twelve months. An import
-    /// in BACI is also the export of its partner.
+    /// in BACI is also the export of its partner, and what has no row there is not exported.
     ///
     /// # Errors
     /// As [`Gathered::add`].
@@ -77,6 +77,8 @@ impl Gathered {
             sum.months = 12;
             add_observation(&mut sum, seen, series.key.flow);
             if &*series.key.source == ONE_SIDED {
+                // It holds all trade: exports that it has no row of are none.
+                sum.export_value = Some(0.0);
                 let key = SeriesKey {
                     reporter: Arc::clone(&series.key.partner),
                     partner: Arc::clone(&series.key.reporter),

@@ -16,6 +16,7 @@ mod annual;
 pub mod baci;
 pub mod bloc;
 pub mod book;
+mod churn;
 pub mod risk;
 pub mod rules;
 pub mod sample;

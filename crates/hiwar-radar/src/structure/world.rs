@@ -15,6 +15,7 @@ use super::rules::Limits;
 use super::{Basis, Centrality, centrality, concentration};
 use crate::calendar::{Period, released};
 use crate::import::{ImportError, ReadOptions, read_file};
+use crate::items::{Scheme, economy};
 use crate::month::Date;
 use crate::series::Flow;
 use crate::store::{Filter, Store, StoreError};
@@ -390,7 +391,7 @@ impl Reading<'_> {
                 .ok_or_else(|| wrong(line, "tonnes", format!("{:?} is no amount of 0 or more", text(4))))?;
             let item = heading(text(0));
             if self.wants(item) {
-                self.flows.add(&item.into(), year, &economy(text(3)), &economy(text(2)), tonnes);
+                self.flows.add(&item.into(), year, &named(text(3)), &named(text(2)), tonnes);
             } else {
                 self.others.insert(year);
             }
@@ -410,9 +411,9 @@ fn heading(crop: &str) -> &str {
     }
 }
 
-/// FAO's short names are those of ISO for most economies; a name stays where there is no code.
-fn economy(name: &str) -> Arc<str> {
-    crate::items::economy_by_name(name).unwrap_or_else(|| name.into())
+/// An economy by FAOSTAT's name for it; the name itself where there is no code.
+fn named(name: &str) -> Arc<str> {
+    economy(Scheme::Faostat, name).unwrap_or_else(|| name.into())
 }
 
 /// The rows of a file with FAOSTAT's columns; `None` when it has others.
@@ -436,3 +437,6 @@ fn crops(path: &Path) -> Result<Option<csv::Reader<Box<dyn std::io::Read>>>, Wor
     }
     Ok(Some(csv::Reader::from_reader(open().map_err(io)?)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,7 +232,14 @@ impl Depend {
         notes: &mut Vec<String>,
     ) -> anyhow::Result<Option<WorldTrade>> {
         if !self.world.is_empty() {
-            return Ok(Some(WorldTrade::from_files(&self.world, wanted, as_of, &rules.limits)?));
+            let world = WorldTrade::from_files(&self.world, wanted, as_of, &rules.limits)?;
+            if world.origin.importers < u32::from(rules.limits.world_reporters) {
+                notes.push(format!(
+                    "{} has trade of {} importers only in its poorest year: C2 may not be of the world",
+                    world.origin.source, world.origin.importers
+                ));
+            }
+            return Ok(Some(world));
         }
         if self.items.is_some() {
             return Ok(None);

@@ -5,6 +5,7 @@ mod corroborate;
 mod depend;
 mod draft;
 mod federate;
+mod items;
 mod replay;
 mod scan;
 mod screening;
@@ -33,6 +34,9 @@ pub(crate) enum RadarCommand {
     Import(tables::Import),
     /// The dependency book: concentration of imports, dated and versioned
     Depend(depend::Depend),
+    /// Codes of goods through revisions and nomenclatures, and lists of one's own items
+    #[command(subcommand)]
+    Items(items::Items),
     /// Screen a month: what is abnormal, how abnormal, and why
     Scan(scan::Scan),
     /// What a rule would have said, month by month, and how often it would have been wrong
@@ -56,6 +60,7 @@ impl RadarCommand {
         match self {
             Self::Import(command) => command.run(),
             Self::Depend(command) => command.run(),
+            Self::Items(command) => command.run(),
             Self::Scan(command) => command.run(),
             Self::Replay(command) => command.run(),
             Self::Federate(command) => command.run(),

@@ -264,9 +264,9 @@ fn supply_risk_comes_from_the_file_and_the_book() {
         trade = { CN = 1.2 }
         world = { CN = 0.5, JP = 0.5 }
     "#;
-    let make = |text: &str| {
+    let make = |text: &str| -> Result<Book, BookError> {
         let inputs = RiskInputs::parse(text)?;
-        Ok::<_, BookError>(Book::make(rows(), &Request { risk: Some(&inputs), ..request(&rules, 2018) })?)
+        Book::make(rows(), &Request { risk: Some(&inputs), ..request(&rules, 2018) })
     };
     let book = make(text).unwrap();
     let risk = book.entries[0].supply_risk.as_ref().unwrap();
@@ -357,7 +357,7 @@ fn a_bloc_is_judged_as_one_importer() {
 fn a_row_of_baci_is_an_import_and_its_partner_s_export() {
     let rules = RulePack::built_in().unwrap();
     let mut all = Gathered::default();
-    for (importer, exporter, value) in [("KR", "JP", 8.0), ("JP", "KR", 2.0)] {
+    for (importer, exporter, value) in [("KR", "JP", 8.0), ("JP", "KR", 2.0), ("CN", "JP", 1.0)] {
         let key = SeriesKey {
             source: "baci".into(),
             reporter: importer.into(),
@@ -370,6 +370,10 @@ fn a_row_of_baci_is_an_import_and_its_partner_s_export() {
         all.add_yearly(&crate::store::AnnualSeries { key, unit: Unit::Usd, first: 2018, years }).unwrap();
     }
     let book = Book::make(all.of("KR"), &Request { source: "baci", ..request(&rules, 2018) }).unwrap();
+    let china =
+        Book::make(all.of("CN"), &Request { reporter: "CN", source: "baci", ..request(&rules, 2018) })
+            .unwrap();
+    assert_eq!(china.entries[0].ratio, Some(9999.0), "no row of exports: none");
     let entry = &book.entries[0];
     assert_eq!(
         (entry.by_value.total, entry.exports, entry.ratio, entry.months),
@@ -391,7 +395,7 @@ fn churn_says_what_entered_and_left() {
     let all: BTreeSet<String> =
         [&churn.entered, &churn.stayed].into_iter().flat_map(|list| items(list)).collect();
     assert_eq!(all.into_iter().collect::<Vec<_>>(), [HF, RESIST]);
-    let japan = Book { reporter: "JP".to_owned(), ..new.clone() };
+    let china = Book { reporter: "JP".to_owned(), ..new.clone() };
     assert!(Churn::between(&old, &japan).unwrap_err().to_string().contains("KR"));
     let mut less = old.clone();
     less.entries.retain(|entry| &*entry.item != HF);

@@ -4,7 +4,7 @@ use hiwar_radar::items::economy_name;
 use hiwar_radar::items::goods::SIGMA_SOURCE;
 use hiwar_radar::report::html::{Page, escape};
 use hiwar_radar::report::map::{ITEMS_MAX, MapFlow, dependency_map};
-use hiwar_radar::report::plot::{bars, short};
+use hiwar_radar::report::plot::short;
 use hiwar_radar::report::records::Records;
 use hiwar_radar::series::Unit;
 use hiwar_radar::structure::book::{Book, Change, Churn, Entry, Substitution, World};
@@ -38,6 +38,12 @@ fn number(value: Option<f64>) -> String {
     value.map_or("–".into(), |v| format!("{v:.3}"))
 }
 
+/// HHI by weight; where some weights are not known it is of the others only.
+fn by_weight(e: &Entry) -> String {
+    let part = if e.weight_is_whole { "" } else { ", some not known" };
+    format!("{} by weight{part}", number(e.by_weight.as_ref().map(|w| w.hhi)))
+}
+
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
@@ -52,7 +58,8 @@ fn unit(unit: Unit) -> &'static str {
 
 /// The code of an economy with its name.
 fn named(economy: &str) -> String {
-    economy_name(economy).map_or_else(|| economy.to_owned(), |name| format!("{economy} {name}"))
+    let name = economy_name(economy).filter(|name| *name != economy);
+    name.map_or_else(|| economy.to_owned(), |name| format!("{economy} {name}"))
 }
 
 fn rules(book: &Book) -> String {
@@ -108,10 +115,10 @@ pub(super) fn table(made: &Made) -> String {
 
 fn entry_lines(text: &mut String, e: &Entry, unit: &str) {
     text.push_str(&format!(
-        "\n{:<12} HHI {:.3} by value, {} by weight · {} {} of {} {unit} · imports/exports {}\n",
+        "\n{:<12} HHI {:.3} by value, {} · {} {} of {} {unit} · imports/exports {}\n",
         e.item,
         e.by_value.hhi,
-        number(e.by_weight.as_ref().map(|w| w.hhi)),
+        by_weight(e),
         e.by_value.top_partner,
         percent(e.by_value.top_share),
         short(e.by_value.total),
@@ -295,6 +302,7 @@ pub(super) fn records(book: &Book) -> Records {
         .count("months", all().map(|e| u64::from(e.months)))
         .number("hhi_value", all().map(|e| e.by_value.hhi))
         .number("hhi_weight", all().map(|e| e.by_weight.as_ref().map(|w| w.hhi)))
+        .flag("weight_is_whole", all().map(|e| e.weight_is_whole))
         .text("top_partner", all().map(|e| &e.by_value.top_partner))
         .number("top_share", all().map(|e| e.by_value.top_share))
         .count("partners", all().map(|e| u64::from(e.partners)))
@@ -336,8 +344,6 @@ pub(super) fn records(book: &Book) -> Records {
 
 /// Rows of the page's table; more are in the other formats.
 const ROWS: usize = 500;
-/// Bars of the page's plot.
-const BARS: usize = 24;
 
 pub(super) fn page(made: &Made) -> String {
     let book = &made.book;
@@ -355,21 +361,14 @@ pub(super) fn page(made: &Made) -> String {
         .take(ITEMS_MAX)
         .flat_map(|e| {
             let flow = |(source, share): &(std::sync::Arc<str>, f64)| MapFlow {
-                item: e.item.to_string(),
-                source: named(source),
+                item: format!("{} · HHI {:.2}", e.item, e.by_value.hhi),
+                source: source.to_string(),
                 share: *share,
             };
             e.suppliers.iter().map(flow)
         })
         .collect();
     page.raw(&dependency_map("Where the most concentrated imports come from, by value", &flows));
-    let top: Vec<(String, f64)> = book
-        .entries
-        .iter()
-        .take(BARS)
-        .map(|e| (format!("{} · {}", e.item, e.by_value.top_partner), e.by_value.hhi))
-        .collect();
-    page.plot(&bars("The most concentrated imports, with their largest source", "HHI by value", &top));
     page.heading("Items");
     for e in book.entries.iter().take(ROWS) {
         item(&mut page, e, unit(book.unit));
@@ -392,14 +391,7 @@ pub(super) fn page(made: &Made) -> String {
 /// One item: its name and a table of two columns, which a narrow screen holds.
 fn item(page: &mut Page, e: &Entry, unit: &str) {
     let mut rows: Vec<(&str, String)> = vec![
-        (
-            "HHI",
-            format!(
-                "{:.3} by value, {} by weight",
-                e.by_value.hhi,
-                number(e.by_weight.as_ref().map(|w| w.hhi))
-            ),
-        ),
+        ("HHI", format!("{:.3} by value, {}", e.by_value.hhi, by_weight(e))),
         (
             "largest source",
             format!(
