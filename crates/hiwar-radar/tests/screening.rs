@@ -1,6 +1,6 @@
 //! Screening from the store on: what an alarm rests on, and what cannot be screened.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it goes wrong")]
 
 use std::path::{Path, PathBuf};
 
@@ -88,9 +88,24 @@ fn the_day_before_a_release_nothing_is_judged() {
 #[test]
 fn polyimide_has_years_only_so_no_month_of_it_is_judged_and_its_year_is_no_drop() {
     // The negative control of 2019: the third controlled material, whose imports rose. The file has
-    // years only; a screen of months has to stay away from it, and all that can be said is the ratio.
-    let desk = desk("korea_japan_fluorinated_polyimide_annual.csv");
+    // years only, so it is refused as a table of months; as years it can be kept, and a screen of
+    // months stays away from it. All that can be said is the ratio.
+    let file = data("korea_japan_fluorinated_polyimide_annual.csv");
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
     let day = Date::constant(2022, 2, 1);
+    let refused = store.import(std::slice::from_ref(&file), &Options::received(day)).unwrap_err();
+    assert!(refused.to_string().contains("month"), "{refused}");
+    let mut table = "period,reporter,partner,item,flow,value,unit,kg\n".to_owned();
+    for line in std::fs::read_to_string(&file).unwrap().lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let [year, item, _, _, value, kg] = cells.as_slice() else { panic!("{line}") };
+        table += &format!("{year},KR,JP,{item},import,{value},USD,{kg}\n");
+    }
+    let plain = dir.path().join("polyimide.csv");
+    std::fs::write(&plain, table).unwrap();
+    store.import(&[plain], &Options::received(day)).unwrap();
+    let desk = Desk { store, _dir: dir };
     let months = desk.known(day);
     assert!(months.is_empty(), "a year is no month");
     for rule in Rule::shipped() {
