@@ -1,6 +1,6 @@
 //! Screening from the store on: what an alarm rests on, and what cannot be screened.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it goes wrong")]
+#![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
 
 use std::path::{Path, PathBuf};
 
