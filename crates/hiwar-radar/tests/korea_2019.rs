@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hiwar_radar::detect::cusum::{Cusum, Reference, Sums};
+use hiwar_radar::detect::stl;
 use hiwar_radar::month::{Date, Month};
 use hiwar_radar::replay::{Event, Expected, replay};
-use hiwar_radar::scan::{Direction, Rule, scan};
+use hiwar_radar::scan::{Alarm, Direction, Kind, Lead, Measure, Rule, Scan, scan};
 use hiwar_radar::series::{Flow, Observation, Series, SeriesKey, Unit};
 
 fn month(text: &str) -> Month {
@@ -154,24 +155,166 @@ fn the_first_drop_of_hydrogen_fluoride_ever_is_july_2019_and_photoresist_surges_
     assert!((resist.z - 4.9).abs() < 0.05 && (resist.ratio - 1.85).abs() < 0.005, "{resist}");
 }
 
+/// A month of the imports, judged on the day it was released.
+fn screened(all: &[Series], rule: &str, at: &str) -> Scan {
+    let day = released(month(at));
+    scan(&known(all, day), month(at), day, &Rule::named(rule).unwrap())
+}
+
+fn alarm_of<'a>(found: &'a Scan, item: &str, partner: &str, measure: Measure) -> Option<&'a Alarm> {
+    let of = |a: &&Alarm| *a.series.item == *item && *a.series.partner == *partner && a.measure == measure;
+    found.alarms.iter().find(of)
+}
+
 #[test]
 fn months_that_are_not_released_yet_are_not_zero() {
     let all = korea();
-    let rule = Rule::named("robust-36").unwrap();
     let day = Date::constant(2022, 3, 1);
-    let found = scan(&known(&all, day), month("2021-12"), day, &rule);
-    for item in ["2811111000", "3707901010", "8542321010"] {
-        assert!(found.alarms.iter().all(|a| *a.series.item != *item), "{item}: not reported, so silent");
+    for rule in Rule::shipped().iter().filter(|r| !r.id.starts_with("yen")) {
+        let found = scan(&known(&all, day), month("2021-12"), day, rule);
+        for item in ["2811111000", "3707901010", "8542321010"] {
+            let silent = found.alarms.iter().all(|a| *a.series.item != *item);
+            assert!(silent, "{}: {item} is not reported, so silent", rule.name());
+        }
+        assert!(found.judged > 0 && found.unjudged.values().sum::<usize>() > 0, "{}", rule.name());
     }
-    assert!(found.unjudged.values().sum::<usize>() > 0);
+}
+
+#[test]
+fn hydrogen_fluoride_never_dropped_in_198_months_and_then_for_17_months_in_a_row() {
+    let all = korea();
+    let fluoride: Vec<Series> = vec![find(&all, "2811111000", "Japan").clone()];
+    let (first, control) = (month("2003-01"), month("2019-07"));
+    for at in (0..198).map(|n| first.plus(n)) {
+        let found = screened(&fluoride, "robust-36", &at.to_string());
+        assert_eq!(found.judged, 1, "{at}");
+        assert!(found.alarms.iter().all(|a| a.direction == Direction::Surge), "{at}");
+    }
+    for n in 0..17 {
+        let at = control.plus(n);
+        let found = screened(&fluoride, "robust-36", &at.to_string());
+        let alarm = alarm_of(&found, "2811111000", "Japan", Measure::Weight).unwrap();
+        assert_eq!((alarm.direction, alarm.since), (Direction::Drop, control), "{at}");
+        assert_eq!(alarm.lead, (n == 0).then_some(Lead::L2), "only the first month is the first");
+    }
+    assert_eq!(screened(&fluoride, "robust-36", "2020-12").alarms, [], "the new level has become usual");
+}
+
+#[test]
+fn in_july_2019_the_price_is_as_usual_and_the_surge_of_photoresist_is_an_early_sign() {
+    let all = korea();
+    let found = screened(&all, "price-36", "2019-07");
+    // Prices: computed from the file with numpy 2.
+    let fluoride = alarm_of(&found, "2811111000", "Japan", Measure::Weight).unwrap();
+    let price = fluoride.beside.unwrap();
+    assert_eq!((fluoride.kind, price.measure), (Kind::Quantity, Measure::UnitValue));
+    assert!((price.amount - 1.81384).abs() < 1e-5 && (price.middle - 1.48586).abs() < 1e-5, "{price:?}");
+    assert!((price.z - 1.1600).abs() < 1e-4, "{price:?}");
+    let resist = alarm_of(&found, "3707901010", "Japan", Measure::Weight).unwrap();
+    assert_eq!((resist.lead, resist.since), (Some(Lead::L1), month("2019-07")));
+    assert!(resist.to_string().contains("kg") && found.judged_unit_values > 0);
+}
+
+#[test]
+fn quartz_from_germany_in_june_2021_is_distress_less_at_a_higher_price() {
+    let all = korea();
+    let found = screened(&all, "price-36", "2021-06");
+    let weight = alarm_of(&found, "7002311000", "Germany", Measure::Weight).unwrap();
+    let price = alarm_of(&found, "7002311000", "Germany", Measure::UnitValue).unwrap();
+    assert_eq!((weight.kind, price.kind), (Kind::Distress, Kind::Distress));
+    assert_eq!((weight.direction, price.direction), (Direction::Drop, Direction::Surge));
+    assert_eq!((weight.beside.unwrap().z, price.beside.unwrap().z), (price.z, weight.z));
+    assert!(price.to_string().contains("USD per kg"), "{price}");
+    let quiet = screened(&all, "robust-36", "2021-06");
+    assert_eq!(alarm_of(&quiet, "7002311000", "Germany", Measure::UnitValue), None, "it judges quantities");
+    let same = alarm_of(&quiet, "7002311000", "Germany", Measure::Weight).unwrap();
+    assert_eq!((same.z, same.kind), (weight.z, Kind::Distress), "but looks at the price beside");
+}
+
+/// `ln(kg + 1)` of hydrogen fluoride from Japan, 2010-01 to 2019-06.
+fn logs() -> Vec<f64> {
+    let all = korea();
+    let fluoride = find(&all, "2811111000", "Japan");
+    (0..114).map(|n| (fluoride.at(month("2010-01").plus(n)).unwrap().kg.unwrap() + 1.0).ln()).collect()
+}
+
+#[test]
+fn the_decomposition_is_that_of_statsmodels() {
+    // statsmodels 0.15.0: STL(y, period=12, seasonal=…, robust=True).fit(inner_iter=1, outer_iter=5),
+    // as seasonal, month, trend, season, remainder.
+    let expected = [
+        (7, 0, 13.938_548_421, -0.160_710_795, 0.030_453_938),
+        (7, 1, 13.962_924_138, -0.074_804_317, 0.026_782_575),
+        (7, 40, 14.677_777_157, 0.004_924_509, 0.090_794_582),
+        (7, 66, 14.503_574_723, 0.085_417_253, 0.045_915_520),
+        (7, 100, 14.959_273_889, -0.162_758_978, -0.003_862_766),
+        (7, 113, 14.952_778_933, 0.007_961_569, -0.037_984_694),
+        (13, 0, 13.933_876_491, -0.248_520_582, 0.122_935_655),
+        (13, 1, 13.958_176_335, -0.077_808_314, 0.034_534_375),
+        (13, 40, 14.676_581_521, -0.065_183_151, 0.162_097_878),
+        (13, 66, 14.486_469_262, -0.003_763_723, 0.152_201_958),
+        (13, 100, 14.970_871_931, -0.144_775_704, -0.033_444_083),
+        (13, 113, 14.934_718_195, 0.020_826_883, -0.032_789_269),
+    ];
+    let logs = logs();
+    for (seasonal, t, trend, season, remainder) in expected {
+        let parts = stl::decompose(&logs, seasonal).unwrap();
+        for (found, wanted) in
+            [(parts.trend[t], trend), (parts.season[t], season), (parts.remainder[t], remainder)]
+        {
+            assert!((found - wanted).abs() < 1e-6, "{seasonal} {t}: {found} {wanted}");
+        }
+    }
+}
+
+#[test]
+fn seasonal_baselines_call_july_2019_too_and_the_months_before_quiet() {
+    let all = korea();
+    let fluoride = find(&all, "2811111000", "Japan");
+    let amounts: Vec<Option<f64>> = fluoride.months.iter().map(|o| o.as_ref()?.kg).collect();
+    // z and ratio by statsmodels 0.15.0 and numpy 2, each month from the months before it only.
+    for (rule, expected) in [
+        (
+            "stl-13",
+            [
+                ("2018-06", -0.2771, 0.9293),
+                ("2019-05", -0.6073, 0.8932),
+                ("2019-06", -0.5388, 0.9033),
+                ("2019-07", -8.6083, 0.1969),
+            ],
+        ),
+        (
+            "seasonal-9",
+            [
+                ("2018-06", 1.3885, 1.4667),
+                ("2019-06", 0.4930, 1.2169),
+                ("2019-07", -4.0430, 0.1998),
+                ("2019-08", -36.0840, 0.0),
+            ],
+        ),
+    ] {
+        let rule = Rule::named(rule).unwrap();
+        for (at, z, ratio) in expected {
+            let count = usize::try_from(month(at).since(fluoride.first)).unwrap() + 1;
+            let scores = rule.scores(Measure::Weight, fluoride.first, &amounts[..count], None);
+            let score = scores.last().unwrap().unwrap();
+            assert!((score.z - z).abs() < 2e-3, "{} {at}: {score:?}", rule.id);
+            assert!((score.ratio - ratio).abs() < 1e-3, "{} {at}: {score:?}", rule.id);
+        }
+        let found = screened(&all, &rule.id, "2019-07");
+        let alarm = alarm_of(&found, "2811111000", "Japan", Measure::Weight).unwrap();
+        assert_eq!((alarm.direction, alarm.lead), (Direction::Drop, Some(Lead::L2)));
+        assert_eq!(
+            alarm_of(&screened(&all, &rule.id, "2019-06"), "2811111000", "Japan", Measure::Weight),
+            None
+        );
+    }
 }
 
 #[test]
 fn what_is_released_later_changes_no_judgement() {
     let all = korea();
-    let rule = Rule::named("screen").unwrap();
     let at = month("2019-07");
-    let before = scan(&known(&all, released(at)), at, released(at), &rule);
     let mut turned = all.clone();
     for series in &mut turned {
         let first = series.first;
@@ -181,7 +324,11 @@ fn what_is_released_later_changes_no_judgement() {
             }
         }
     }
-    assert_eq!(scan(&known(&turned, released(at)), at, released(at), &rule), before);
-    let unused: Arc<str> = "kcs".into();
-    assert!(before.alarms.iter().all(|a| a.series.source == unused));
+    for rule in ["screen", "price-36", "seasonal-9", "stl-13"] {
+        let rule = Rule::named(rule).unwrap();
+        let before = scan(&known(&all, released(at)), at, released(at), &rule);
+        assert_eq!(scan(&known(&turned, released(at)), at, released(at), &rule), before, "{}", rule.id);
+        let kcs: Arc<str> = "kcs".into();
+        assert!(!before.alarms.is_empty() && before.alarms.iter().all(|a| a.series.source == kcs));
+    }
 }

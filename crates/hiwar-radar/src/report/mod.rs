@@ -116,8 +116,9 @@ pub fn pooled_text(pooled: &Pooled) -> String {
 /// What an alarm means and rests on, in lines.
 pub fn course(alarm: &Alarm) -> Vec<String> {
     let mut lines = Vec::new();
-    let beside = alarm.beside.as_ref().map(|b| format!(" ({b})")).unwrap_or_default();
-    lines.push(format!("{}{beside}", alarm.kind));
+    let beside =
+        alarm.beside.as_ref().map_or("the other measure cannot be judged".to_owned(), |b| b.to_string());
+    lines.push(format!("{} ({beside})", alarm.kind));
     if alarm.since != alarm.month {
         lines.push(format!("out of line since {}", alarm.since));
     }

@@ -18,6 +18,9 @@ use crate::series::{Flow, SeriesKey};
 
 /// Fewest importers of a pool.
 pub const IMPORTERS_MIN: usize = 2;
+/// A series counts with at most so many spreads, so that one that comes from nothing does not speak
+/// for its pool: our own cut.
+pub const Z_MAX: f64 = 10.0;
 
 /// What importers of one exporter's item say together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,7 +137,7 @@ fn sum(members: &[Member<'_>], age: usize) -> Option<(f64, usize, usize)> {
     for member in members {
         let at = member.z.len().checked_sub(age + 1);
         let Some(z) = at.and_then(|at| *member.z.get(at)?) else { continue };
-        total += z;
+        total += z.clamp(-Z_MAX, Z_MAX);
         series += 1;
         importers.insert(member.key.exporter_and_importer().1);
     }

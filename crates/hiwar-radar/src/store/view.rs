@@ -82,7 +82,11 @@ impl View {
         let zero = Observation { value: Some(0.0), kg: Some(0.0), quantity: None };
         for (period, released) in self.coverage.iter().flat_map(|c| c.complete(&group.key)) {
             if period >= first {
-                known.entry(period).or_insert((zero, released));
+                let place = known.entry(period).or_insert((zero, released));
+                // A row of nothing that only confirms what was known is no newer than that.
+                if place.0 == zero {
+                    place.1 = place.1.min(released);
+                }
             }
         }
         let last = *known.last_key_value()?.0;

@@ -275,7 +275,7 @@ fn rule(name: &str) -> anyhow::Result<Rule> {
     if let Some(rule) = Rule::named(name) {
         return Ok(rule);
     }
-    let names: Vec<String> = Rule::shipped().into_iter().map(|r| r.id).collect();
+    let names: Vec<String> = Rule::shipped().iter().map(Rule::name).collect();
     let path = Path::new(name);
     anyhow::ensure!(
         path.is_file(),

@@ -94,7 +94,7 @@ fn table(done: &replay::Replay) -> String {
             _ => "no alarm".to_owned(),
         };
         let expected = if d.right { "as expected" } else { "NOT as expected" };
-        text.push_str(&format!("  {:<34}{how} ({expected})\n", d.event));
+        text.push_str(&format!("  {:<34} {how} ({expected})\n", d.event));
     }
     let widest = |times: fn(&replay::MonthFigures) -> Option<f64>| {
         let known = done.months.iter().filter_map(|m| Some((m, times(m)?)));
