@@ -1,6 +1,12 @@
 //! Two ministries compare what their radars see, each with its own country's table in its own node.
 
-#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
+#![allow(
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test that cannot go on should stop here"
+)]
 
 mod newcomer;
 
