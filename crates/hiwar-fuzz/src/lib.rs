@@ -59,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     ("radar_bill", radar::radar_bill, radar::radar_bill_seeds),
     ("radar_items", radar::radar_items, radar::radar_items_seeds),
     ("radar_corroboration", radar::radar_corroboration, radar::radar_corroboration_seeds),
+    ("radar_intersection", radar::radar_intersection, radar::radar_intersection_seeds),
 ];
 
 /// The target with this name.

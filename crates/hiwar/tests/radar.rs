@@ -357,41 +357,30 @@ fn two_sides_corroborate_by_claims_and_by_intersection() {
     }
     std::fs::write(person.path("japan.csv"), table).unwrap();
     person.hiwar(&["radar", "import", "japan.csv", "--store", "japan", "--released", "2019-08-28"]).ok();
-    let ask = [
-        "radar",
-        "corroborate",
-        "ask",
-        "--economy",
-        "KR",
-        "--month",
-        "2019-07",
-        "--as-of",
-        "2019-08-15",
-        "-o",
-        "q.json",
-    ];
-    person.hiwar(&ask).ok();
+    let kr = ["--economy", "KR", "--as-of", "2019-08-15"];
+    let jp = ["--economy", "JP", "--as-of", "2019-09-01", "--store", "japan"];
+    let file = |args: &[&str], side: &[&str]| {
+        person.hiwar(&[&["radar", "corroborate", "file"], args, side].concat())
+    };
+    file(&["ask", "--month", "2019-07", "-o", "q.json"], &kr).ok();
     let question = std::fs::read_to_string(person.path("q.json")).unwrap();
     assert!(!question.contains("kg") && !question.contains("529850"), "{question}");
-    let answer = [
-        "radar",
-        "corroborate",
-        "answer",
-        "q.json",
-        "--economy",
-        "JP",
-        "--month",
-        "2019-07",
-        "--as-of",
-        "2019-09-01",
-        "--store",
-        "japan",
-        "-o",
-        "a.json",
-    ];
-    person.hiwar(&answer).ok();
-    let read = person.hiwar(&["radar", "corroborate", "read", "a.json"]).ok();
-    assert!(read.out.contains("JP 281111 2019-07 Drop: Mirror"), "{}", read.out);
+    file(&["answer", "q.json", "--peer-economy", "CN", "-o", "a.json"], &jp).refused(&["asks as KR"]);
+    file(&["answer", "q.json", "--peer-economy", "KR", "-o", "a.json"], &jp).ok();
+    let read = file(&["read", "a.json", "--question", "q.json"], &[]).ok();
+    assert!(read.out.contains("281111 from JP in 2019-07: drop – Mirror"), "{}", read.out);
+    let rows = file(&["read", "a.json", "--format", "csv"], &[]).ok();
+    assert!(rows.out.contains("JP,2019-09-01,JP,281111,2019-07,drop,mirror"), "{}", rows.out);
+    file(&["read", "q.json"], &[]).refused(&["q.json", "cannot be read"]);
+
+    // The exporter's alarm on its exports to the peer is the importer's alarm, in an intersection too.
+    let month = ["--month", "2019-07"];
+    let psi = |args: &[&str], side: &[&str]| file(&[args, &month].concat(), side);
+    psi(&["psi-offer", "--secret", "kr.secret", "-o", "1.json"], &kr).ok();
+    psi(&["psi-reply", "1.json", "--peer-economy", "KR", "--secret", "jp.secret", "-o", "2.json"], &jp).ok();
+    let closed = file(&["psi-close", "2.json", "--secret", "kr.secret", "-o", "3.json"], &[]).ok();
+    let learnt = file(&["psi-learn", "3.json", "--secret", "jp.secret"], &[]).ok();
+    assert_eq!((closed.out.trim(), &closed.out), ("281111 from JP in 2019-07: drop", &learnt.out));
 }
 
 #[test]
@@ -574,4 +563,57 @@ fn bad_tables_are_refused_with_file_line_and_field_and_nothing_is_stored() {
     person.hiwar(&["radar", "stress", "links.csv", "--firms", "firms.csv"]).refused(&["links.csv", "weight"]);
     person.hiwar(&["radar", "scan", "--store", "nowhere"]).refused(&["nowhere", "radar import"]);
     person.hiwar(&["radar", "scan", "--rule", "none"]).refused(&["none", "robust-36"]);
+}
+
+#[test]
+fn nodes_of_two_countries_are_replayed_together_and_one_table_shows_how_importers_coincide() {
+    let person = with_korea();
+    let japan = data("japan-estat/japan_trade_area_goods_monthly_2009_01_2019_05.csv.gz");
+    person.hiwar(&["radar", "import", &japan, "--received", "2019-07-01", "--store", "japan"]).ok();
+    let shared = data("examples/shared-items-korea-japan.csv");
+    let both =
+        ["--member", "KR=.hiwar", "--member", "JP=japan", "--delay", "KR=15", "--shared-items", &shared];
+    let federate = |nodes: &[&str], months: [&str; 2]| {
+        let rest = ["--rule", "JP=yen-24-wide", "--delay", "JP=28", "--from", months[0], "--to", months[1]];
+        person.hiwar(&[&["radar", "federate", "--format", "json"], nodes, &rest].concat()).ok().json()
+    };
+    let done = federate(&both, ["2014-08", "2014-09"]);
+    // One answer each way: both import integrated circuits from Thailand, and both see the surge.
+    for member in done["members"].as_array().unwrap() {
+        assert_eq!(member["answers"]["joint"], 1, "{member}");
+    }
+    assert_eq!((&done["joint"]["surge"]["both"], &done["joint"]["drop"]["both"]), (&1.into(), &0.into()));
+    // Three flows between the two are seen by both ends: two of Japan's exports, one of Korea's.
+    assert_eq!(done["mirror"]["drop"]["judged"], 6);
+    // In April 2011 many of Japan's customers see it at once.
+    let events = data("events/japan-2011.json");
+    let importers = ["--member", "JP=japan", "--importers-of", "JP", "--events", &events];
+    let done = federate(&importers, ["2011-04", "2011-04"]);
+    assert!(done["members"].as_array().unwrap().len() > 40);
+    let count = |of: &str| done["joint"]["drop"][of].as_f64().unwrap();
+    let single = (done["joint"]["drop"]["alarms"][0].as_f64().unwrap()
+        + done["joint"]["drop"]["alarms"][1].as_f64().unwrap())
+        / 2.0;
+    assert!(
+        count("both") > 100.0 && count("both") < single && single < count("judged") / 3.0,
+        "{}",
+        done["joint"]
+    );
+    for event in done["events"].as_array().unwrap() {
+        assert_eq!((&event["joint"], &event["contrast"]), (&"2011-04".into(), &"2011-04".into()), "{event}");
+    }
+    person
+        .hiwar(&[
+            "radar",
+            "federate",
+            "--member",
+            "KR=.hiwar",
+            "--rule",
+            "JP=yen-24",
+            "--from",
+            "2014-08",
+            "--to",
+            "2014-09",
+        ])
+        .refused(&["JP is no node"]);
 }

@@ -1,8 +1,10 @@
 //! The radar's readers: tables of customs offices, firm networks, bills of materials, item lists,
 //! rules, and what peers send about alarms.
 
-use hiwar_radar::corroborate::psi::{Hello, Side};
-use hiwar_radar::corroborate::{Question, Sight, answer};
+use hiwar_radar::corroborate::psi::{Close, Hello, Reply, Side};
+use hiwar_radar::corroborate::{
+    Answers, Digest, Message, Question, SharedItems, Sight, Subject, answer, check_answers,
+};
 use hiwar_radar::graph::network::Network;
 use hiwar_radar::graph::survive::Bill;
 use hiwar_radar::import::{ReadOptions, WrongRows, parse};
@@ -89,25 +91,81 @@ pub fn radar_items_seeds() -> Vec<Vec<u8>> {
     vec![b"id = \"watch\"\nversion = 1\ndate = 2019-07-01\n".to_vec()]
 }
 
-/// What a peer sends about alarms: a question, or the offer of an intersection.
+/// A message of an exchange about alarms: what is read is written as the same again.
+fn message<M: Message + PartialEq + std::fmt::Debug>(data: &[u8]) -> Option<(M, Digest)> {
+    let read = M::read(data);
+    answered(&read);
+    let read = read.ok()?;
+    assert_eq!(M::read(&read.bytes()).as_ref(), Ok(&read), "a message does not survive being written");
+    Some((read, Digest::of(data)))
+}
+
+/// What a peer asks about alarms, what it answers, and the table of shared names.
 pub fn radar_corroboration(data: &[u8]) {
-    let question = hiwar_node::json::parse::<Question>(data);
-    answered(&question);
-    if let Ok(question) = question {
-        let answers = answer(&question, "JP", Date::constant(2019, 8, 28), &Sight::default());
-        answered(&answers);
-        assert!(answers.is_err() || answers.is_ok_and(|a| a.answers.len() == question.claims.len()));
+    let [question, answers] = parts(data);
+    let asked = message::<Question>(question);
+    if let Some((question, digest)) = &asked {
+        answered(&question.months());
+        let told = answer(question, *digest, "JP", Date::constant(2019, 8, 28), &Sight::default());
+        if let Ok(told) = told {
+            assert_eq!(check_answers(question, *digest, &told), Ok(()), "own answers are refused");
+        }
     }
-    if let (Ok(hello), Ok(side)) = (hiwar_node::json::parse::<Hello>(data), Side::new(&[7; 64], [])) {
-        answered(&side.reply(&hello));
+    if let (Some((question, digest)), Some((told, _))) = (&asked, message::<Answers>(answers)) {
+        answered(&check_answers(question, *digest, &told));
+    }
+    if let Some(table) = text(data) {
+        answered(&SharedItems::parse(table));
     }
     answered(&hiwar_node::json::parse::<Rule>(data));
 }
 
+const CLAIM: &str = r#""exporter":"JP","item":"281111","month":"2019-07","direction":"drop""#;
+
 /// Valid inputs of [`radar_corroboration`].
 pub fn radar_corroboration_seeds() -> Vec<Vec<u8>> {
+    let question = format!(
+        r#"{{"type":"org.hiwar.corroboration.question.v1","asker":"KR","claims":[{{{CLAIM},"strength":"strong"}}]}}"#
+    );
+    let answers = format!(
+        r#"{{"type":"org.hiwar.corroboration.answers.v1","to":"{}","answerer":"JP","as_of":"2019-08-28","answers":[{{{CLAIM},"finding":"mirror","strength":"clear"}}]}}"#,
+        Digest::of(question.as_bytes())
+    );
     vec![
-        br#"{"type":"org.hiwar.corroboration.question.v1","asker":"KR","claims":[{"exporter":"JP","item":"281111","month":"2019-07","direction":"drop","strength":"strong"}]}"#.to_vec(),
-        br#"{"type":"org.hiwar.psi.hello.v1","mine":["e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76"]}"#.to_vec(),
+        join(&[question.as_bytes(), answers.as_bytes()]),
+        b"source,item,shared\nkcs,854232,HS 8542\n".to_vec(),
     ]
+}
+
+fn seen() -> Option<Subject> {
+    serde_json::from_str(&format!("{{{CLAIM}}}")).ok()
+}
+
+/// The three messages of an intersection, each as the other side may get it.
+pub fn radar_intersection(data: &[u8]) {
+    let [hello, reply, close] = parts(data);
+    let (Ok(one), Ok(other)) = (Side::new(&[7; 64], seen()), Side::new(&[9; 64], seen())) else { return };
+    if let Some((hello, digest)) = message::<Hello>(hello) {
+        let replied = other.reply(&hello, digest);
+        answered(&replied);
+        assert!(replied.is_err() || replied.is_ok_and(|r| r.yours.len() == hello.mine.len()));
+    }
+    let own = other.reply(&one.hello(), Digest::of(&one.hello().bytes()));
+    if let Some((reply, digest)) = message::<Reply>(reply) {
+        answered(&one.close(&reply, digest));
+    }
+    if let (Some((close, _)), Ok(own)) = (message::<Close>(close), own) {
+        answered(&other.learn(&own, &close));
+    }
+}
+
+/// Valid inputs of [`radar_intersection`].
+pub fn radar_intersection_seeds() -> Vec<Vec<u8>> {
+    let (Ok(one), Ok(other)) = (Side::new(&[7; 64], seen()), Side::new(&[9; 64], seen())) else {
+        return Vec::new();
+    };
+    let hello = one.hello().bytes();
+    let Ok(reply) = other.reply(&one.hello(), Digest::of(&hello)) else { return Vec::new() };
+    let Ok((_, close)) = one.close(&reply, Digest::of(&reply.bytes())) else { return Vec::new() };
+    vec![join(&[&hello, &reply.bytes(), &close.bytes()])]
 }

@@ -15,8 +15,8 @@ use crate::month::Month;
 pub const CLAIMS_MAX: usize = 4_096;
 /// Most different months in one question. Our own cut: the answerer screens each of them.
 pub const MONTHS_MAX: usize = 24;
-/// Largest message, in bytes: room for the longest reply of an intersection.
-pub const MESSAGE_BYTES_MAX: usize = 1_048_576;
+/// Largest message, in bytes: room for as many answers with the longest names.
+pub const MESSAGE_BYTES_MAX: usize = 4_194_304;
 /// Longest name of an economy or an item, in characters.
 const NAME_CHARS_MAX: usize = 80;
 

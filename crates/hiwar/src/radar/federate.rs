@@ -33,8 +33,8 @@ pub(crate) struct Federate {
     /// Days from the end of a month until a node's numbers are released, such as JP=28 [default: 30]
     #[arg(long = "delay", value_name = "ECONOMY=DAYS", value_parser = pair)]
     delays: Vec<(String, String)>,
-    /// Besides, take this node's record of exports for the imports of each of its partners, as if each had a
-    /// node with that record
+    /// In place of this node put each economy it exports to, with this record of exports for its imports: one
+    /// table then shows how alarms of several importers coincide
     #[arg(long, value_name = "ECONOMY")]
     importers_of: Option<String>,
     /// First month
@@ -70,8 +70,6 @@ struct Node {
     member: Member,
     /// Place of its store.
     store: usize,
-    /// It has no store: its record is the exports of that one's economy to it.
-    seen_from: bool,
 }
 
 struct Source {
@@ -148,9 +146,13 @@ impl Federate {
     fn nodes(&self, sources: &mut [Source], shared: &SharedItems) -> anyhow::Result<Vec<Node>> {
         let mut nodes = Vec::new();
         for (place, source) in sources.iter().enumerate() {
+            // The importers have this node's own record: its answer would only repeat their question.
+            if self.importers_of.as_deref() == Some(source.economy.as_str()) {
+                continue;
+            }
             let member =
                 Member { economy: source.economy.as_str().into(), rule: self.rule(&source.economy)? };
-            nodes.push(Node { member, store: place, seen_from: false });
+            nodes.push(Node { member, store: place });
         }
         if let Some(exporter) = &self.importers_of {
             let place = sources.iter().position(|s| s.economy == *exporter);
@@ -159,17 +161,13 @@ impl Federate {
             let source = sources.get_mut(place).context("there is no such store")?;
             let partners: Vec<Arc<str>> =
                 source.at(self.to, &self.item, shared, Some(exporter))?.keys().cloned().collect();
-            for economy in partners {
+            for economy in partners.into_iter().filter(|e| **e != **exporter) {
                 if nodes.iter().all(|n| n.member.economy != economy) {
                     let member = Member { economy, rule: rule.clone() };
-                    nodes.push(Node { member, store: place, seen_from: true });
+                    nodes.push(Node { member, store: place });
                 }
             }
-            anyhow::ensure!(
-                nodes.iter().any(|n| n.seen_from),
-                "the store of {exporter} has no exports as of {}",
-                self.to
-            );
+            anyhow::ensure!(!nodes.is_empty(), "the store of {exporter} has no exports as of {}", self.to);
         }
         Ok(nodes)
     }

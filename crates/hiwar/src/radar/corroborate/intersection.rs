@@ -65,7 +65,7 @@ impl Desk<'_> {
         forget(secret)
     }
 
-    /// Closes own offers that were replied to. Whether one still waits for its reply.
+    /// Closes own offers that were replied to. Whether one has not ended.
     async fn close_own(&self, turn: &mut Turn, offered: &[Read<'_, Hello>]) -> anyhow::Result<bool> {
         let replies: Came<'_, Reply> = self.came(turn, REPLY).await?;
         let closed: Vec<Read<'_, Close>> = self.letters.own().await?;
@@ -76,11 +76,11 @@ impl Desk<'_> {
                 format!("it replies to {}, which was not offered", reply.message.to),
             )?;
         }
-        let mut waits = false;
+        let mut under_way = false;
         for offer in offered {
             let path = self.kept.offer(&self.letters.dialogue, offer.digest);
             let Some(reply) = replies.iter().find(|r| r.message.to == offer.digest) else {
-                waits |= path.exists();
+                under_way |= path.exists();
                 if path.exists() {
                     let entry = short(&offer.letter.entry);
                     turn.notes.push(format!(
@@ -106,9 +106,11 @@ impl Desk<'_> {
             let sent = sent || self.close_one(turn, offer, reply.letter, &reply.message, &close).await?;
             if sent {
                 self.found(turn, offer, secret.subjects, both, &path)?;
+            } else {
+                under_way = true;
             }
         }
-        Ok(waits)
+        Ok(under_way)
     }
 
     async fn close_one(

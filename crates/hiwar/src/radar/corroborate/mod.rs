@@ -29,7 +29,7 @@ pub(crate) struct Corroborate {
     #[command(subcommand)]
     by: Option<By>,
     #[command(flatten)]
-    turn: Option<TurnArgs>,
+    turn: TurnArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -39,7 +39,8 @@ enum By {
     File(on_files::OnFiles),
 }
 
-/// One turn of an exchange in a dialogue.
+/// One turn of an exchange in a dialogue. What a turn cannot do without is optional by its type, because a
+/// subcommand does without.
 #[derive(Debug, clap::Args)]
 struct TurnArgs {
     /// The peer: its identifier, or its name
@@ -64,7 +65,7 @@ struct TurnArgs {
     #[arg(long, default_value = "TLP:AMBER")]
     marking: String,
     #[command(flatten)]
-    record: Option<RecordArgs>,
+    record: RecordArgs,
     #[command(flatten)]
     store: StoreOfNodeArgs,
     /// The node's folder
@@ -90,10 +91,9 @@ struct Desk<'a> {
 
 impl Corroborate {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        match (self.by, self.turn) {
-            (Some(By::File(command)), _) => command.run(),
-            (None, Some(turn)) => block_on(turn.run()),
-            (None, None) => anyhow::bail!("name the peer; see `hiwar radar corroborate --help`"),
+        match self.by {
+            Some(By::File(command)) => command.run(),
+            None => block_on(self.turn.run()),
         }
     }
 }
@@ -106,11 +106,11 @@ impl TurnArgs {
             token_file: self.token_file.clone(),
             format: Format::Json,
         };
-        let (Some(peer), Some(dialogue), Some(record)) = (&self.peer, &self.dialogue, &self.record) else {
-            anyhow::bail!("give the peer, --dialogue and --economy");
+        let (Some(peer), Some(dialogue)) = (&self.peer, &self.dialogue) else {
+            anyhow::bail!("give the peer and --dialogue");
         };
         let store_path = self.store.path(&self.node)?;
-        let record = record.open(&open_store(&store_path)?)?;
+        let record = self.record.open(&open_store(&store_path)?)?;
         let letters = Correspondence::open(ApiClient::of(&node)?, peer, dialogue).await?;
         let kept = Kept::open(&store_path)?;
         let desk = Desk { args: self, record, letters, kept };

@@ -17,8 +17,8 @@ use super::super::{SeriesArgs, rule, series, today};
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RecordArgs {
     /// This economy, such as KR
-    #[arg(long)]
-    economy: String,
+    #[arg(long, required = true)]
+    economy: Option<String>,
     /// Judge as of this day [default: today]
     #[arg(long)]
     as_of: Option<Date>,
@@ -60,19 +60,16 @@ pub(in super::super) fn without_sums(series: Vec<Series>, shared: &SharedItems) 
 
 impl RecordArgs {
     pub(super) fn open(&self, store: &Store) -> anyhow::Result<Record> {
+        let economy = self.economy.as_deref().context("give this economy with --economy")?;
         let rule = rule(&self.rule)?;
         let as_of = self.as_of.map_or_else(today, Ok)?;
         let shared = shared_items(self.shared_items.as_ref())?;
         let mut filter = self.series.filter();
         filter.without_aggregates = false;
         let mut series = without_sums(series(store, as_of, &filter)?, &shared);
-        series.retain(|s| *s.key.reporter == *self.economy);
-        anyhow::ensure!(
-            !series.is_empty(),
-            "the store has no series reported by {} as of {as_of}",
-            self.economy
-        );
-        Ok(Record { economy: self.economy.as_str().into(), as_of, rule, shared, series })
+        series.retain(|s| *s.key.reporter == *economy);
+        anyhow::ensure!(!series.is_empty(), "the store has no series reported by {economy} as of {as_of}");
+        Ok(Record { economy: economy.into(), as_of, rule, shared, series })
     }
 }
 
