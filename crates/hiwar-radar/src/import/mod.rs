@@ -16,12 +16,18 @@
 //! | `plain` | period, reporter, partner, item, flow, value, unit; if at hand kg, quantity, released, source |
 //!
 //! In `plain`, `period` is `2019-07` or `2019`, `flow` is `import` or `export`, `unit` is `USD`,
-//! `EUR` or `JPY`, and `released` is a date. Parquet is not read.
+//! `EUR` or `JPY`, and `released` is a date.
+//!
+//! All tables are also read from Parquet, by the names of their columns. Columns of lists and
+//! structs are passed over, dates in a column of periods stand for their month when they are its
+//! first day, and NaN is a missing amount.
 
 mod bytes;
 mod error;
 mod japan;
 mod kcs;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod plain;
 mod read;
 mod sniff;
@@ -160,6 +166,30 @@ impl fmt::Display for FileReport {
 }
 
 impl FileReport {
+    /// That a row, or an item of XML, is wrong.
+    pub(crate) fn wrong(
+        &self,
+        line: u64,
+        row_group: Option<u64>,
+        field: String,
+        problem: Problem,
+    ) -> ImportError {
+        let file = self.file.clone();
+        if self.by_rows() {
+            return ImportError::Cell { file, row: line, row_group, column: field, problem };
+        }
+        ImportError::Row { file, line, field, problem }
+    }
+
+    /// Where a row is, in words.
+    pub(crate) fn place(&self, line: u64) -> String {
+        format!("{}, {} {line}", self.file, if self.by_rows() { "row" } else { "line" })
+    }
+
+    fn by_rows(&self) -> bool {
+        self.recognised.encoding == "Parquet"
+    }
+
     /// Whether a record is a placeholder of a month that the file had not reached.
     pub(crate) fn beyond_edge(&self, record: &Record) -> bool {
         let Period::Month(month) = record.period else { return false };

@@ -14,9 +14,7 @@ use super::scan::{Scan, visible};
 use super::segment::{Group, SegmentWriter, StoredCell};
 use super::{Store, StoreError, StoredKey, compact, day};
 use crate::calendar::{self, Period};
-use crate::import::{
-    BEYOND, FileReport, ImportError, Missing, Problem, ReadOptions, Record, WrongRows, read_file,
-};
+use crate::import::{BEYOND, FileReport, Missing, Problem, ReadOptions, Record, WrongRows, read_file};
 use crate::month::{Date, Month};
 
 /// How to import.
@@ -308,13 +306,10 @@ fn conflict(
     report: &mut ImportReport,
 ) -> Result<(), StoreError> {
     let index = |file: u32| usize::try_from(file).unwrap_or(usize::MAX);
-    let name = |file: u32| report.files.get(index(file)).map(|f| f.file.clone()).unwrap_or_default();
-    let error = ImportError::Row {
-        file: name(row.file),
-        line: row.line,
-        field: "(all)".to_owned(),
-        problem: Problem::Duplicate { other: format!("{}, line {}", name(other.file), other.line) },
-    };
+    let other = report.files.get(index(other.file)).map(|f| f.place(other.line)).unwrap_or_default();
+    let unknown = FileReport::default();
+    let file = report.files.get(index(row.file)).unwrap_or(&unknown);
+    let error = file.wrong(row.line, None, "(all)".to_owned(), Problem::Duplicate { other });
     if options.read.wrong_rows == WrongRows::Refuse {
         return Err(error.into());
     }
