@@ -104,6 +104,9 @@ pub enum Problem {
     /// No code of an item.
     #[error("{0:?} is not a code of an item")]
     NotACode(String),
+    /// A code or a name that no list has, when only listed ones are wanted.
+    #[error("{0:?} is in no list that is built in; correct it, or import without strict codes")]
+    Unlisted(String),
     /// A code that was taken for a number.
     #[error(
         "{found:?} has {} digits where {expected} are due: leading zeros were lost, as spreadsheets do; \

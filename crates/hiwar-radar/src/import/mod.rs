@@ -11,7 +11,7 @@
 //! | `japan-wide` | Japan Customs: a year in a row, months as columns, thousand yen |
 //! | `estat-monthly`, `estat-annual` | e-Stat areas by goods, billion yen, aggregates among them |
 //! | `comext` | Eurostat's bulk files `full*.dat` |
-//! | `comtrade` | UN Comtrade, 47 columns |
+//! | `comtrade`, `comtrade-old` | UN Comtrade, 47 columns, or the 35 that it had before |
 //! | `baci` | CEPII BACI: t, i, j, k, v, q |
 //! | `plain` | period, reporter, partner, item, flow, value, unit; if at hand kg, quantity, released, source |
 //!
@@ -34,7 +34,7 @@ mod sniff;
 mod table;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -67,6 +67,8 @@ pub struct ReadOptions {
     pub wrong_rows: WrongRows,
     /// Put back the zero that a code of an odd number of digits has lost, instead of refusing it.
     pub restore_zeros: bool,
+    /// Refuse codes of items and names of economies that no list has, instead of counting them.
+    pub strict_codes: bool,
 }
 
 /// What a missing row means.
@@ -126,6 +128,9 @@ pub struct Recognised {
     pub last: Option<Period>,
 }
 
+/// Unlisted codes that are noted for a file.
+pub(crate) const UNLISTED: usize = 10_000;
+
 /// What became of a file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FileReport {
@@ -139,6 +144,9 @@ pub struct FileReport {
     pub records: u64,
     /// Rows and records left out, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// Codes of items and names of economies that no list has; they are kept.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unlisted: BTreeSet<Arc<str>>,
     /// The first wrong rows that were left out, at most 20, in words.
     pub examples: Vec<String>,
     /// For tables with a place for every month: the last month with trade, by year and flow.
@@ -179,6 +187,14 @@ impl FileReport {
             return ImportError::Cell { file, row: line, row_group, column: field, problem };
         }
         ImportError::Row { file, line, field, problem }
+    }
+
+    /// How many codes no list has, with examples; nothing when there are none.
+    pub fn unlisted_codes(&self) -> Option<String> {
+        let shown: Vec<&str> = self.unlisted.iter().take(5).map(AsRef::as_ref).collect();
+        let more = if self.unlisted.len() >= UNLISTED { " or more" } else { "" };
+        let count = self.unlisted.len();
+        (count > 0).then(|| format!("unknown codes: {count}{more}, e.g. {}, kept", shown.join(", ")))
     }
 
     /// Where a row is, in words.

@@ -14,15 +14,16 @@ use csv::{ReaderBuilder, StringRecord};
 use encoding_rs::Encoding;
 
 use super::bytes::{Compression, Decoded, Fault, Limited, decompress};
-use super::error::{FieldError, ImportError, Problem};
+use super::error::{FieldError, ImportError, Problem, cut};
 #[cfg(feature = "parquet")]
 use super::parquet;
 #[cfg(feature = "parquet")]
 use super::sniff::PARQUET;
 use super::sniff::{Found, container, sniff};
 use super::table::Header;
-use super::{FileReport, ReadOptions, Record, WrongRows, kcs};
+use super::{FileReport, ReadOptions, Record, UNLISTED, WrongRows, kcs};
 use crate::calendar::Period;
+use crate::items::{listed_economy, listed_item};
 
 /// How much is looked at to recognise a file.
 const HEAD: u64 = 1 << 16;
@@ -44,6 +45,10 @@ pub fn read_file(
         Ok(opened) => opened,
         Err(source) => return Err(ImportError::Io { file, source }),
     };
+    if opened.metadata().is_ok_and(|about| about.is_dir()) {
+        let saw = "It is a folder; name the files in it.".to_owned();
+        return Err(ImportError::Unrecognised { file, saw });
+    }
     #[cfg(feature = "parquet")]
     if let Some(length) =
         length_of_parquet(&opened).map_err(|e| ImportError::Io { file: file.clone(), source: e })?
@@ -222,6 +227,8 @@ pub(crate) struct Out<'a> {
     sink: &'a mut dyn FnMut(Record) -> io::Result<()>,
     pub(crate) report: FileReport,
     interned: HashSet<Arc<str>>,
+    /// Item, partner and reporter of the last record, whose codes were checked.
+    checked: [Option<Arc<str>>; 3],
     pub(crate) line: u64,
     /// The row group of a Parquet file, from 1; its rows are counted by `line`.
     pub(crate) row_group: Option<u64>,
@@ -234,7 +241,16 @@ impl<'a> Out<'a> {
         sink: &'a mut dyn FnMut(Record) -> io::Result<()>,
     ) -> Self {
         let report = FileReport { file: file.to_owned(), ..FileReport::default() };
-        Self { file, options, sink, report, interned: HashSet::new(), line: 1, row_group: None }
+        Self {
+            file,
+            options,
+            sink,
+            report,
+            interned: HashSet::new(),
+            checked: [const { None }; 3],
+            line: 1,
+            row_group: None,
+        }
     }
 
     /// The same text as one shared copy.
@@ -250,8 +266,34 @@ impl<'a> Out<'a> {
         new
     }
 
+    /// Notes codes that no list has, or refuses them. A file has few of them again and again.
+    fn check_codes(&mut self, record: &Record) -> Result<(), FieldError> {
+        let key = &record.key;
+        let economy: fn(&str) -> bool = listed_economy;
+        for (slot, (column, code, listed)) in self.checked.iter_mut().zip([
+            ("item", &key.item, listed_item as fn(&str) -> bool),
+            ("partner", &key.partner, economy),
+            ("reporter", &key.reporter, economy),
+        ]) {
+            if slot.as_ref().is_some_and(|last| Arc::ptr_eq(last, code)) {
+                continue;
+            }
+            if !listed(code) {
+                if self.options.strict_codes {
+                    return Err(FieldError::new(column, Problem::Unlisted(cut(code))));
+                }
+                if self.report.unlisted.len() < UNLISTED {
+                    self.report.unlisted.insert(Arc::clone(code));
+                }
+            }
+            *slot = Some(Arc::clone(code));
+        }
+        Ok(())
+    }
+
     /// Hands a record over.
     pub(crate) fn put(&mut self, record: Record) -> Result<(), RowError> {
+        self.check_codes(&record)?;
         let known = &mut self.report.recognised;
         if known.reporters.len() < 8 && !known.reporters.contains(&record.key.reporter) {
             known.reporters.push(Arc::clone(&record.key.reporter));

@@ -16,12 +16,13 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 type Recogniser = fn(&Header) -> Option<Box<dyn Format>>;
 
-const FORMATS: [Recogniser; 7] = [
+const FORMATS: [Recogniser; 8] = [
     kcs::recognise,
     japan::recognise_wide,
     japan::recognise_estat,
     world::recognise_comext,
     world::recognise_comtrade,
+    world::recognise_old_comtrade,
     world::recognise_baci,
     plain::recognise,
 ];
@@ -89,7 +90,8 @@ fn saw(header: &Header, delimiter: char) -> String {
 pub(crate) fn hint(header: &Header) -> &'static str {
     let has = |names: &[&str]| header.find(names).is_some();
     if has(&["commodity code"]) && has(&["trade value (us$)"]) {
-        "This is the old layout of UN Comtrade, whose codes have lost their zeros; fetch the 47 columns."
+        "This is the old layout of UN Comtrade without all that is needed: Period, Trade Flow Code, Reporter Code, \
+         Partner Code, Commodity Code, Qty, Netweight (kg), Trade Value (US$)."
     } else if has(&["hsk10"]) && !(has(&["country"]) && has(&["year"])) {
         "Korea's tables need the columns country, year and month; add the one that is missing."
     } else {

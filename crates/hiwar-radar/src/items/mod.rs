@@ -10,7 +10,9 @@ pub mod concordance;
 mod economies;
 pub mod goods;
 mod list;
+mod listed;
 mod lists;
 
 pub use economies::{Scheme, alpha3, economy, economy_name};
 pub use list::{Item, ItemError, ItemLink, ItemList};
+pub use listed::{listed_economy, listed_item};

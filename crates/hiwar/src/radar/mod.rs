@@ -4,6 +4,7 @@ mod bench;
 mod corroborate;
 mod depend;
 mod draft;
+mod export;
 mod network;
 mod replay;
 mod scan;
@@ -29,6 +30,8 @@ use crate::commands::{print, print_bytes, print_json};
 pub(crate) enum RadarCommand {
     /// Read tables of customs offices and statistical services into the store
     Import(tables::Import),
+    /// Take every number out of the store, with the day it was released
+    Export(export::Export),
     /// The dependency book: concentration of imports, dated and versioned
     Depend(depend::Depend),
     /// Screen a month: what is abnormal, how abnormal, and why
@@ -52,6 +55,7 @@ impl RadarCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Import(command) => command.run(),
+            Self::Export(command) => command.run(),
             Self::Depend(command) => command.run(),
             Self::Scan(command) => command.run(),
             Self::Replay(command) => command.run(),

@@ -114,6 +114,6 @@ fn records(found: &scan::Scan) -> Records {
         .number("silent_from", alarms().map(|a| a.silent_from))
 }
 
-fn word(value: &dyn std::fmt::Debug) -> String {
+pub(super) fn word(value: &dyn std::fmt::Debug) -> String {
     format!("{value:?}").to_lowercase()
 }
