@@ -55,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     ("invitation", evidence::invitation, evidence::invitation_seeds),
     ("dossier", evidence::dossier, evidence::dossier_seeds),
     ("radar_table", radar::radar_table, radar::radar_table_seeds),
+    ("radar_parquet", radar::radar_parquet, radar::radar_parquet_seeds),
     ("radar_network", radar::radar_network, radar::radar_network_seeds),
     ("radar_bill", radar::radar_bill, radar::radar_bill_seeds),
     ("radar_items", radar::radar_items, radar::radar_items_seeds),

@@ -18,7 +18,7 @@ use crate::{join, parts};
 /// A trade table of any format.
 pub fn radar_table(data: &[u8]) {
     answered(&parse(data, "table", &ReadOptions::default()));
-    let skipping = ReadOptions { wrong_rows: WrongRows::Skip, restore_zeros: true };
+    let skipping = ReadOptions { wrong_rows: WrongRows::Skip, restore_zeros: true, strict_codes: false };
     if let Ok((report, records)) = parse(data, "table", &skipping) {
         assert!(records.len() as u64 <= report.records, "more records than were counted");
         for record in &records {
@@ -41,6 +41,23 @@ pub fn radar_table_seeds() -> Vec<Vec<u8>> {
     .into_iter()
     .map(|s| s.as_bytes().to_vec())
     .collect()
+}
+
+/// A trade table as Parquet.
+pub fn radar_parquet(data: &[u8]) {
+    // The mutations are spent on what is behind the first bytes.
+    let mut bytes = b"PAR1".to_vec();
+    bytes.extend_from_slice(data.get(4..).unwrap_or_default());
+    radar_table(&bytes);
+}
+
+/// Valid inputs of [`radar_parquet`]: files of three programs.
+pub fn radar_parquet_seeds() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../../../../data/trade/parquet/plain-pyarrow.parquet").to_vec(),
+        include_bytes!("../../../../data/trade/parquet/baci-polars.parquet").to_vec(),
+        include_bytes!("../../../../data/trade/parquet/kcs-duckdb.parquet").to_vec(),
+    ]
 }
 
 /// A firm network: the table of firms and that of links.

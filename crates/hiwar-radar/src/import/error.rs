@@ -47,6 +47,30 @@ pub enum ImportError {
         /// What was seen, and what would be known.
         saw: String,
     },
+    /// A Parquet file that is not as a writer leaves it.
+    #[error("{file}: damaged Parquet{place}: {what}; fetch it or write it again")]
+    Parquet {
+        /// The file.
+        file: String,
+        /// Row group, row and column, as far as it was read.
+        place: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A row of a Parquet file that is wrong.
+    #[error("{file}, row {row}{}, column {column}: {problem}", in_group(*.row_group))]
+    Cell {
+        /// The file.
+        file: String,
+        /// The row, from 1, counted through the whole file.
+        row: u64,
+        /// The row group, from 1, where it is known.
+        row_group: Option<u64>,
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        problem: Problem,
+    },
     /// A row that is wrong.
     #[error("{file}, line {line}, field {field}: {problem}")]
     Row {
@@ -59,6 +83,10 @@ pub enum ImportError {
         /// What is wrong with it.
         problem: Problem,
     },
+}
+
+fn in_group(group: Option<u64>) -> String {
+    group.map(|group| format!(" (row group {group})")).unwrap_or_default()
 }
 
 /// What is wrong with a field.
@@ -76,6 +104,9 @@ pub enum Problem {
     /// No code of an item.
     #[error("{0:?} is not a code of an item")]
     NotACode(String),
+    /// A code or a name that no list has, when only listed ones are wanted.
+    #[error("{0:?} is in no list that is built in; correct it, or import without strict codes")]
+    Unlisted(String),
     /// A code that was taken for a number.
     #[error(
         "{found:?} has {} digits where {expected} are due: leading zeros were lost, as spreadsheets do; \

@@ -11,24 +11,30 @@
 //! | `japan-wide` | Japan Customs: a year in a row, months as columns, thousand yen |
 //! | `estat-monthly`, `estat-annual` | e-Stat areas by goods, billion yen, aggregates among them |
 //! | `comext` | Eurostat's bulk files `full*.dat` |
-//! | `comtrade` | UN Comtrade, 47 columns |
+//! | `comtrade`, `comtrade-old` | UN Comtrade, 47 columns, or the 35 that it had before |
 //! | `baci` | CEPII BACI: t, i, j, k, v, q |
 //! | `plain` | period, reporter, partner, item, flow, value, unit; if at hand kg, quantity, released, source |
 //!
 //! In `plain`, `period` is `2019-07` or `2019`, `flow` is `import` or `export`, `unit` is `USD`,
-//! `EUR` or `JPY`, and `released` is a date. Parquet is not read.
+//! `EUR` or `JPY`, and `released` is a date.
+//!
+//! All tables are also read from Parquet, by the names of their columns. Columns of lists and
+//! structs are passed over, dates in a column of periods stand for their month when they are its
+//! first day, and NaN is a missing amount.
 
 mod bytes;
 mod error;
 mod japan;
 mod kcs;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod plain;
 mod read;
 mod sniff;
 mod table;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -61,6 +67,8 @@ pub struct ReadOptions {
     pub wrong_rows: WrongRows,
     /// Put back the zero that a code of an odd number of digits has lost, instead of refusing it.
     pub restore_zeros: bool,
+    /// Refuse codes of items and names of economies that no list has, instead of counting them.
+    pub strict_codes: bool,
 }
 
 /// What a missing row means.
@@ -120,6 +128,9 @@ pub struct Recognised {
     pub last: Option<Period>,
 }
 
+/// Unlisted codes that are noted for a file.
+pub(crate) const UNLISTED: usize = 10_000;
+
 /// What became of a file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct FileReport {
@@ -133,6 +144,9 @@ pub struct FileReport {
     pub records: u64,
     /// Rows and records left out, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// Codes of items and names of economies that no list has; they are kept.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unlisted: BTreeSet<Arc<str>>,
     /// The first wrong rows that were left out, at most 20, in words.
     pub examples: Vec<String>,
     /// For tables with a place for every month: the last month with trade, by year and flow.
@@ -160,6 +174,38 @@ impl fmt::Display for FileReport {
 }
 
 impl FileReport {
+    /// That a row, or an item of XML, is wrong.
+    pub(crate) fn wrong(
+        &self,
+        line: u64,
+        row_group: Option<u64>,
+        field: String,
+        problem: Problem,
+    ) -> ImportError {
+        let file = self.file.clone();
+        if self.by_rows() {
+            return ImportError::Cell { file, row: line, row_group, column: field, problem };
+        }
+        ImportError::Row { file, line, field, problem }
+    }
+
+    /// How many codes no list has, with examples; nothing when there are none.
+    pub fn unlisted_codes(&self) -> Option<String> {
+        let shown: Vec<&str> = self.unlisted.iter().take(5).map(AsRef::as_ref).collect();
+        let more = if self.unlisted.len() >= UNLISTED { " or more" } else { "" };
+        let count = self.unlisted.len();
+        (count > 0).then(|| format!("unknown codes: {count}{more}, e.g. {}, kept", shown.join(", ")))
+    }
+
+    /// Where a row is, in words.
+    pub(crate) fn place(&self, line: u64) -> String {
+        format!("{}, {} {line}", self.file, if self.by_rows() { "row" } else { "line" })
+    }
+
+    fn by_rows(&self) -> bool {
+        self.recognised.encoding == "Parquet"
+    }
+
     /// Whether a record is a placeholder of a month that the file had not reached.
     pub(crate) fn beyond_edge(&self, record: &Record) -> bool {
         let Period::Month(month) = record.period else { return false };

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+#[cfg(feature = "parquet")]
+use std::io::{Seek as _, SeekFrom};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,11 +14,16 @@ use csv::{ReaderBuilder, StringRecord};
 use encoding_rs::Encoding;
 
 use super::bytes::{Compression, Decoded, Fault, Limited, decompress};
-use super::error::{FieldError, ImportError, Problem};
+use super::error::{FieldError, ImportError, Problem, cut};
+#[cfg(feature = "parquet")]
+use super::parquet;
+#[cfg(feature = "parquet")]
+use super::sniff::PARQUET;
 use super::sniff::{Found, container, sniff};
 use super::table::Header;
-use super::{FileReport, ReadOptions, Record, WrongRows, kcs};
+use super::{FileReport, ReadOptions, Record, UNLISTED, WrongRows, kcs};
 use crate::calendar::Period;
+use crate::items::{listed_economy, listed_item};
 
 /// How much is looked at to recognise a file.
 const HEAD: u64 = 1 << 16;
@@ -34,10 +41,47 @@ pub fn read_file(
     sink: &mut dyn FnMut(Record) -> io::Result<()>,
 ) -> Result<FileReport, ImportError> {
     let file = path.display().to_string();
-    match File::open(path) {
-        Ok(opened) => read(BufReader::with_capacity(1 << 16, opened), &file, options, sink),
-        Err(source) => Err(ImportError::Io { file, source }),
+    let opened = match File::open(path) {
+        Ok(opened) => opened,
+        Err(source) => return Err(ImportError::Io { file, source }),
+    };
+    if opened.metadata().is_ok_and(|about| about.is_dir()) {
+        let saw = "It is a folder; name the files in it.".to_owned();
+        return Err(ImportError::Unrecognised { file, saw });
     }
+    #[cfg(feature = "parquet")]
+    if let Some(length) =
+        length_of_parquet(&opened).map_err(|e| ImportError::Io { file: file.clone(), source: e })?
+    {
+        return columns(&parquet::Source::File { file: &opened, length }, &file, options, sink);
+    }
+    read(BufReader::with_capacity(1 << 16, opened), &file, options, sink)
+}
+
+/// The length of a file that begins as Parquet does; only a regular file can be read by its end.
+#[cfg(feature = "parquet")]
+fn length_of_parquet(mut file: &File) -> io::Result<Option<u64>> {
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Ok(None);
+    }
+    let mut start = Vec::new();
+    file.take(PARQUET.len() as u64).read_to_end(&mut start)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok((start == PARQUET).then_some(about.len()))
+}
+
+/// Reads a Parquet file.
+#[cfg(feature = "parquet")]
+fn columns(
+    source: &parquet::Source<'_>,
+    name: &str,
+    options: &ReadOptions,
+    sink: &mut dyn FnMut(Record) -> io::Result<()>,
+) -> Result<FileReport, ImportError> {
+    let mut out = Out::new(name, options, sink);
+    parquet::read(source, &mut out)?;
+    Ok(out.report)
 }
 
 /// Reads bytes, such as a fuzzer's.
@@ -50,10 +94,17 @@ pub fn parse(
     options: &ReadOptions,
 ) -> Result<(FileReport, Vec<Record>), ImportError> {
     let mut records = Vec::new();
-    let mut report = read(bytes, name, options, &mut |record| {
+    let sink = &mut |record| {
         records.push(record);
         Ok(())
-    })?;
+    };
+    #[cfg(feature = "parquet")]
+    let mut report = match bytes.starts_with(PARQUET) {
+        true => columns(&parquet::Source::Bytes(bytes), name, options, sink)?,
+        false => read(bytes, name, options, sink)?,
+    };
+    #[cfg(not(feature = "parquet"))]
+    let mut report = read(bytes, name, options, sink)?;
     let all = records.len();
     records.retain(|record| !report.beyond_edge(record));
     let dropped = (all - records.len()) as u64;
@@ -77,14 +128,7 @@ pub fn read(
     options: &ReadOptions,
     sink: &mut dyn FnMut(Record) -> io::Result<()>,
 ) -> Result<FileReport, ImportError> {
-    let mut out = Out {
-        file: name,
-        options,
-        sink,
-        report: FileReport { file: name.to_owned(), ..FileReport::default() },
-        interned: HashSet::new(),
-        line: 1,
-    };
+    let mut out = Out::new(name, options, sink);
     let (compression, plain) = decompress(input).map_err(|e| out.io(e))?;
     let mut plain = BufReader::with_capacity(1 << 16, plain);
     // A container is no text: it is named before anything is decoded.
@@ -183,10 +227,32 @@ pub(crate) struct Out<'a> {
     sink: &'a mut dyn FnMut(Record) -> io::Result<()>,
     pub(crate) report: FileReport,
     interned: HashSet<Arc<str>>,
+    /// Item, partner and reporter of the last record, whose codes were checked.
+    checked: [Option<Arc<str>>; 3],
     pub(crate) line: u64,
+    /// The row group of a Parquet file, from 1; its rows are counted by `line`.
+    pub(crate) row_group: Option<u64>,
 }
 
-impl Out<'_> {
+impl<'a> Out<'a> {
+    fn new(
+        file: &'a str,
+        options: &'a ReadOptions,
+        sink: &'a mut dyn FnMut(Record) -> io::Result<()>,
+    ) -> Self {
+        let report = FileReport { file: file.to_owned(), ..FileReport::default() };
+        Self {
+            file,
+            options,
+            sink,
+            report,
+            interned: HashSet::new(),
+            checked: [const { None }; 3],
+            line: 1,
+            row_group: None,
+        }
+    }
+
     /// The same text as one shared copy.
     pub(crate) fn intern(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.interned.get(text) {
@@ -200,8 +266,34 @@ impl Out<'_> {
         new
     }
 
+    /// Notes codes that no list has, or refuses them. A file has few of them again and again.
+    fn check_codes(&mut self, record: &Record) -> Result<(), FieldError> {
+        let key = &record.key;
+        let economy: fn(&str) -> bool = listed_economy;
+        for (slot, (column, code, listed)) in self.checked.iter_mut().zip([
+            ("item", &key.item, listed_item as fn(&str) -> bool),
+            ("partner", &key.partner, economy),
+            ("reporter", &key.reporter, economy),
+        ]) {
+            if slot.as_ref().is_some_and(|last| Arc::ptr_eq(last, code)) {
+                continue;
+            }
+            if !listed(code) {
+                if self.options.strict_codes {
+                    return Err(FieldError::new(column, Problem::Unlisted(cut(code))));
+                }
+                if self.report.unlisted.len() < UNLISTED {
+                    self.report.unlisted.insert(Arc::clone(code));
+                }
+            }
+            *slot = Some(Arc::clone(code));
+        }
+        Ok(())
+    }
+
     /// Hands a record over.
     pub(crate) fn put(&mut self, record: Record) -> Result<(), RowError> {
+        self.check_codes(&record)?;
         let known = &mut self.report.recognised;
         if known.reporters.len() < 8 && !known.reporters.contains(&record.key.reporter) {
             known.reporters.push(Arc::clone(&record.key.reporter));
@@ -239,7 +331,7 @@ impl Out<'_> {
             Err(RowError::Fatal(error)) => Err(error),
             Err(RowError::Field(FieldError { field, problem })) => {
                 let why = format!("wrong {field}");
-                let error = ImportError::Row { file: self.file.to_owned(), line: self.line, field, problem };
+                let error = self.report.wrong(self.line, self.row_group, field, problem);
                 if self.options.wrong_rows == WrongRows::Refuse {
                     return Err(error);
                 }

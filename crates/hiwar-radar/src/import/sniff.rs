@@ -9,16 +9,20 @@ pub(crate) enum Found {
     Table { format: Box<dyn Format>, delimiter: u8 },
 }
 
+/// How Parquet files begin.
+pub(crate) const PARQUET: &[u8] = b"PAR1";
+
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 type Recogniser = fn(&Header) -> Option<Box<dyn Format>>;
 
-const FORMATS: [Recogniser; 7] = [
+const FORMATS: [Recogniser; 8] = [
     kcs::recognise,
     japan::recognise_wide,
     japan::recognise_estat,
     world::recognise_comext,
     world::recognise_comtrade,
+    world::recognise_old_comtrade,
     world::recognise_baci,
     plain::recognise,
 ];
@@ -38,7 +42,7 @@ pub(crate) fn sniff(head: &str) -> Result<Found, String> {
     candidates.sort_by_key(|d| std::cmp::Reverse(first.bytes().filter(|b| b == d).count()));
     for delimiter in candidates {
         let header = header(first, delimiter);
-        if let Some(format) = FORMATS.iter().find_map(|recognise| recognise(&header)) {
+        if let Some(format) = recognise(&header) {
             return Ok(Found::Table { format, delimiter });
         }
     }
@@ -47,12 +51,24 @@ pub(crate) fn sniff(head: &str) -> Result<Found, String> {
     Err(saw(&header, char::from(delimiter)))
 }
 
+/// The reader of a table with these columns.
+pub(crate) fn recognise(header: &Header) -> Option<Box<dyn Format>> {
+    FORMATS.iter().find_map(|recognise| recognise(header))
+}
+
 /// What to do with a file that holds a table, and is none.
 pub(crate) fn container(start: &[u8]) -> Option<&'static str> {
     if start.starts_with(b"PK\x03\x04") {
         return Some("It is a ZIP archive or a spreadsheet; unpack it, or save the sheet as CSV.");
     }
-    start.starts_with(b"PAR1").then_some("It is Parquet, which is not read; write it out as CSV.")
+    if start.starts_with(b"PARE") {
+        return Some("It is encrypted Parquet; write it out without encryption.");
+    }
+    start.starts_with(PARQUET).then_some(if cfg!(feature = "parquet") {
+        "It is Parquet in a pipe or within compression; name the Parquet file itself."
+    } else {
+        "It is Parquet, which this build cannot read; write it out as CSV, or build with the feature `parquet`."
+    })
 }
 
 fn header(line: &str, delimiter: u8) -> Header {
@@ -67,16 +83,21 @@ fn header(line: &str, delimiter: u8) -> Header {
 }
 
 fn saw(header: &Header, delimiter: char) -> String {
+    format!("With the delimiter {delimiter:?} its first line is: {}. {}", header.names(), hint(header))
+}
+
+/// What would be known.
+pub(crate) fn hint(header: &Header) -> &'static str {
     let has = |names: &[&str]| header.find(names).is_some();
-    let hint = if has(&["commodity code"]) && has(&["trade value (us$)"]) {
-        "This is the old layout of UN Comtrade, whose codes have lost their zeros; fetch the 47 columns."
+    if has(&["commodity code"]) && has(&["trade value (us$)"]) {
+        "This is the old layout of UN Comtrade without all that is needed: Period, Trade Flow Code, Reporter Code, \
+         Partner Code, Commodity Code, Qty, Netweight (kg), Trade Value (US$)."
     } else if has(&["hsk10"]) && !(has(&["country"]) && has(&["year"])) {
         "Korea's tables need the columns country, year and month; add the one that is missing."
     } else {
         "Known are Korea Customs (CSV, XML), Japan Customs, e-Stat, Comext, UN Comtrade, BACI, and a plain \
          table with the columns period, reporter, partner, item, flow, value, unit."
-    };
-    format!("With the delimiter {delimiter:?} its first line is: {}. {hint}", header.names())
+    }
 }
 
 fn xml(head: &str) -> Result<Found, String> {

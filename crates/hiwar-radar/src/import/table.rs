@@ -1,5 +1,8 @@
 //! Rows of a table and their fields.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use csv::StringRecord;
 
 use super::error::{FieldError, Problem, cut};
@@ -8,27 +11,39 @@ use crate::series::Flow;
 
 /// The header: names in lower case, without spaces around them.
 #[derive(Clone, Debug)]
-pub(crate) struct Header(Vec<String>);
+pub(crate) struct Header {
+    names: Vec<String>,
+    /// The columns that were found when a reader asked: no other one is read.
+    asked: RefCell<BTreeSet<usize>>,
+}
 
 impl Header {
     pub(crate) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        Self(names.map(|n| n.trim().trim_matches('\u{feff}').trim_matches('"').to_lowercase()).collect())
+        let name = |n: &str| n.trim().trim_matches('\u{feff}').trim_matches('"').to_lowercase();
+        Self { names: names.map(name).collect(), asked: RefCell::default() }
+    }
+
+    /// The columns that readers found.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn asked(&self) -> BTreeSet<usize> {
+        self.asked.borrow().clone()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.names.len()
     }
 
     /// The first column that has one of these names.
     pub(crate) fn find(&self, names: &[&str]) -> Option<Column> {
         names.iter().find_map(|name| {
-            let index = self.0.iter().position(|n| n == name)?;
+            let index = self.names.iter().position(|n| n == name)?;
+            self.asked.borrow_mut().insert(index);
             Some(Column { index, name: (*name).to_owned() })
         })
     }
 
     pub(crate) fn names(&self) -> String {
-        let shown: Vec<&str> = self.0.iter().take(12).map(String::as_str).collect();
+        let shown: Vec<&str> = self.names.iter().take(12).map(String::as_str).collect();
         cut_long(&shown.join(", "))
     }
 }

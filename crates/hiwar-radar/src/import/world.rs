@@ -93,7 +93,9 @@ impl Format for Comext {
 }
 
 struct Comtrade {
-    frequency: Column,
+    name: &'static str,
+    /// Absent in the old layout, whose periods have four digits or six.
+    frequency: Option<Column>,
     period: Column,
     reporter: Column,
     partner: Column,
@@ -115,7 +117,8 @@ pub(crate) fn recognise_comtrade(header: &Header) -> Option<Box<dyn Format>> {
     ];
     let whole = WHOLE.iter().filter_map(|(name, all)| Some((header.find(&[*name])?, *all))).collect();
     Some(Box::new(Comtrade {
-        frequency: header.find(&["freqcode"])?,
+        name: "comtrade",
+        frequency: Some(header.find(&["freqcode"])?),
         period: header.find(&["period"])?,
         reporter: header.find(&["reportercode"])?,
         partner: header.find(&["partnercode"])?,
@@ -128,9 +131,32 @@ pub(crate) fn recognise_comtrade(header: &Header) -> Option<Box<dyn Format>> {
     }))
 }
 
+/// The layout of 35 columns that UN Comtrade gave out before 2023.
+pub(crate) fn recognise_old_comtrade(header: &Header) -> Option<Box<dyn Format>> {
+    const WHOLE: [(&str, &[&str]); 3] = [
+        ("2nd partner code", &["0", ""]),
+        ("customs proc. code", &["C00", ""]),
+        ("mode of transport code", &["0", ""]),
+    ];
+    let whole = WHOLE.iter().filter_map(|(name, all)| Some((header.find(&[*name])?, *all))).collect();
+    Some(Box::new(Comtrade {
+        name: "comtrade-old",
+        frequency: None,
+        period: header.find(&["period"])?,
+        reporter: header.find(&["reporter code"])?,
+        partner: header.find(&["partner code"])?,
+        flow: header.find(&["trade flow code"])?,
+        item: header.find(&["commodity code"])?,
+        value: header.find(&["trade value (us$)"])?,
+        kg: header.find(&["netweight (kg)"])?,
+        quantity: header.find(&["qty"])?,
+        whole,
+    }))
+}
+
 impl Format for Comtrade {
     fn name(&self) -> &'static str {
-        "comtrade"
+        self.name
     }
 
     fn row(&mut self, row: &StringRecord, out: &mut Out<'_>) -> Result<(), RowError> {
@@ -139,9 +165,9 @@ impl Format for Comtrade {
             return Ok(());
         }
         let flow = match self.flow.need(row)? {
-            "M" => Flow::Import,
-            "X" => Flow::Export,
-            "RX" | "RM" | "FM" | "DX" | "MIP" | "XIP" | "MOP" | "XOP" | "MIF" => {
+            "M" | "1" => Flow::Import,
+            "X" | "2" => Flow::Export,
+            "3" | "4" | "RX" | "RM" | "FM" | "DX" | "MIP" | "XIP" | "MOP" | "XOP" | "MIF" => {
                 out.skip("flow that is part of imports or exports");
                 return Ok(());
             }
@@ -154,10 +180,12 @@ impl Format for Comtrade {
         }
         let item = digits(code, &[2, 4, 6], out.options.restore_zeros).map_err(|p| self.item.fail(p))?;
         let text = self.period.need(row)?;
-        let period = match self.frequency.need(row)? {
-            "A" => year(text).map(Period::Year),
-            "M" => compact_month(text).map(Period::Month),
-            _ => None,
+        let annual = year(text).map(Period::Year);
+        let period = match self.frequency.as_ref().map(|f| f.need(row)).transpose()? {
+            Some("A") => annual,
+            Some("M") => compact_month(text).map(Period::Month),
+            Some(_) => None,
+            None => annual.or_else(|| compact_month(text).map(Period::Month)),
         };
         let period = period.ok_or_else(|| self.period.fail(Problem::NotAPeriod(cut(text))))?;
         let key = SeriesKey {

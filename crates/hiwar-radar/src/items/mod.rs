@@ -11,11 +11,13 @@ pub mod concordance;
 mod economies;
 pub mod goods;
 mod list;
+mod listed;
 mod lists;
 mod names;
 
 pub use apply::{Applied, FoundUnder, ItemWay};
 pub use economies::{Scheme, alpha3, economy, economy_name};
 pub use list::{Item, ItemError, ItemLink, ItemList};
+pub use listed::{listed_economy, listed_item};
 pub use lists::{CodeList, shipped};
 pub use names::{Name, name_of, six_digits};

@@ -1,6 +1,7 @@
 //! An import: files in, one segment out.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -12,11 +13,10 @@ use super::coverage::Coverage;
 use super::runs::{Pending, Sorter};
 use super::scan::{Scan, visible};
 use super::segment::{Group, SegmentWriter, StoredCell};
+use super::withdraw::{Released, release_of, withdraw_all, withdrawn};
 use super::{Store, StoreError, StoredKey, compact, day};
 use crate::calendar::{self, Period};
-use crate::import::{
-    BEYOND, FileReport, ImportError, Missing, Problem, ReadOptions, Record, WrongRows, read_file,
-};
+use crate::import::{BEYOND, FileReport, Missing, Problem, ReadOptions, Record, WrongRows, read_file};
 use crate::month::{Date, Month};
 
 /// How to import.
@@ -30,6 +30,9 @@ pub struct Options {
     pub released: Option<Date>,
     /// What a missing row means, over what the format says.
     pub missing: Option<Missing>,
+    /// The files hold all rows of each source, reporter, flow and period that occurs in them: a
+    /// row that is held for one of those, and that they do not have, was withdrawn.
+    pub complete: bool,
     /// How to read rows.
     pub read: ReadOptions,
 }
@@ -37,9 +40,21 @@ pub struct Options {
 impl Options {
     /// The usual ways, for files obtained on a day.
     pub fn received(day: Date) -> Self {
-        Self { received: day, released: None, missing: None, read: ReadOptions::default() }
+        Self { received: day, released: None, missing: None, complete: false, read: ReadOptions::default() }
     }
 }
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// So many records of a file were read.
+    Read(&'a Path, u64),
+    /// So many series were compared with what is held.
+    Compared(u64),
+}
+
+/// Records and series between two words about progress.
+const OFTEN: u64 = 1 << 15;
 
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -56,6 +71,8 @@ pub struct ImportReport {
     pub new: u64,
     /// Other numbers for periods that the store had.
     pub revisions: u64,
+    /// Numbers that a complete release no longer has.
+    pub withdrawn: u64,
     /// Numbers that the store had.
     pub unchanged: u64,
     /// Repetitions within the files.
@@ -84,6 +101,9 @@ impl fmt::Display for ImportReport {
             "\n{new} new numbers, {revisions} revisions, {unchanged} unchanged, {} repeated",
             self.repeated
         )?;
+        if self.withdrawn > 0 {
+            write!(f, ", {} withdrawn", self.withdrawn)?;
+        }
         self.skipped.iter().try_for_each(|(why, n)| write!(f, "\nleft out {n}: {why}"))?;
         let examples = self.files.iter().flat_map(|file| &file.examples);
         examples.take(20).try_for_each(|example| write!(f, "\n  {example}"))
@@ -95,7 +115,12 @@ const CONFLICT: &str = "other numbers than in an earlier row for the same period
 /// Working directories of imports; what a killed one left is removed by the next.
 const WORK: &str = "importing-";
 
-pub(super) fn run(store: &Store, paths: &[PathBuf], options: &Options) -> Result<ImportReport, StoreError> {
+pub(super) fn run(
+    store: &Store,
+    paths: &[PathBuf],
+    options: &Options,
+    watch: &mut dyn FnMut(Progress<'_>),
+) -> Result<ImportReport, StoreError> {
     let _lock = store.lock()?;
     let io = |source| StoreError::Io { path: store.dir.clone(), source };
     remove_leftovers(&store.dir).map_err(io)?;
@@ -104,11 +129,21 @@ pub(super) fn run(store: &Store, paths: &[PathBuf], options: &Options) -> Result
 
     let mut report = ImportReport::default();
     let mut sorter = Sorter::new(work.path());
+    let mut released = Released::new();
     for (number, path) in (0_u32..).zip(paths) {
-        let mut unfinished = 0;
+        let (mut unfinished, mut records) = (0, 0);
         let mut file = read_file(path, &options.read, &mut |record| {
+            records += 1;
+            if records % OFTEN == 0 {
+                watch(Progress::Read(path, records));
+            }
             match pending(record, number, options) {
-                Some((key, pending)) => sorter.put(key, pending)?,
+                Some((key, pending)) => {
+                    if options.complete && !pending.placeholder {
+                        released.insert(release_of(&key, pending.period));
+                    }
+                    sorter.put(key, pending)?;
+                }
                 None => unfinished += 1,
             }
             Ok(())
@@ -117,7 +152,7 @@ pub(super) fn run(store: &Store, paths: &[PathBuf], options: &Options) -> Result
         report.rows += file.rows;
         report.files.push(file);
     }
-    commit(store, sorter, work.path(), options, &mut report)?;
+    commit(store, sorter, work.path(), (options, &released), &mut report, watch)?;
     compact::when_many(store, work.path())?;
     for file in &report.files {
         file.skipped.iter().for_each(|(why, n)| count(&mut report.skipped, why, *n));
@@ -179,8 +214,9 @@ fn commit(
     store: &Store,
     sorter: Sorter,
     work: &Path,
-    options: &Options,
+    (options, released): (&Options, &Released),
     report: &mut ImportReport,
+    watch: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), StoreError> {
     let io = |source| StoreError::Io { path: store.dir.clone(), source };
     let segments = store.segments()?;
@@ -192,20 +228,40 @@ fn commit(
     let out = BufWriter::with_capacity(1 << 16, File::create_new(&path).map_err(io)?);
     let mut writer = SegmentWriter::new(out).map_err(io)?;
     while let Some((key, rows)) = merge.next()? {
+        if options.complete {
+            // What the files have nothing of may be withdrawn too.
+            while let Some(group) = scan.before(&key)? {
+                withdraw_all(group, released, options, report, &mut writer).map_err(io)?;
+            }
+        }
         let held = scan.cells_of(&key)?;
         let was_new = held.is_empty();
+        let had: BTreeSet<u16> = rows.iter().map(|row| row.period).collect();
         let mut series = Joined { held, new: Vec::new() };
         let any = take_rows(&key, rows, &mut series, &mut coverage, options, report)?;
+        if options.complete {
+            let gone = withdrawn(&key, &series.held, &had, released, options);
+            report.withdrawn += gone.len() as u64;
+            series.new.extend(gone);
+        }
         report.series += u64::from(any);
+        if report.series.is_multiple_of(OFTEN) {
+            watch(Progress::Compared(report.series));
+        }
         if !series.new.is_empty() {
             report.new_series += u64::from(was_new);
             series.new.sort_by_key(|c| (c.period, c.released));
             writer.put(&Group { key, cells: series.new }).map_err(io)?;
         }
     }
+    if options.complete {
+        while let Some(group) = scan.next()? {
+            withdraw_all(group, released, options, report, &mut writer).map_err(io)?;
+        }
+    }
     report.repeated = repeated + merge.repeated;
     let out = writer.finish(&[(number, coverage)]).map_err(io)?;
-    if report.new + report.revisions == 0 {
+    if report.new + report.revisions + report.withdrawn == 0 {
         return Ok(());
     }
     report.segment = Some(publish(store, out, &path, number, number).map_err(io)?);
@@ -308,13 +364,10 @@ fn conflict(
     report: &mut ImportReport,
 ) -> Result<(), StoreError> {
     let index = |file: u32| usize::try_from(file).unwrap_or(usize::MAX);
-    let name = |file: u32| report.files.get(index(file)).map(|f| f.file.clone()).unwrap_or_default();
-    let error = ImportError::Row {
-        file: name(row.file),
-        line: row.line,
-        field: "(all)".to_owned(),
-        problem: Problem::Duplicate { other: format!("{}, line {}", name(other.file), other.line) },
-    };
+    let other = report.files.get(index(other.file)).map(|f| f.place(other.line)).unwrap_or_default();
+    let unknown = FileReport::default();
+    let file = report.files.get(index(row.file)).unwrap_or(&unknown);
+    let error = file.wrong(row.line, None, "(all)".to_owned(), Problem::Duplicate { other });
     if options.read.wrong_rows == WrongRows::Refuse {
         return Err(error.into());
     }

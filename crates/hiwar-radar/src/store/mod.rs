@@ -17,18 +17,21 @@ mod codec;
 mod compact;
 mod coverage;
 mod filter;
+mod held;
 mod import;
 mod runs;
 mod scan;
 mod segment;
 mod view;
+mod withdraw;
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use filter::{Aggregate, Filter, aggregate};
-pub use import::{ImportReport, Options};
+pub use held::{Held, HeldIter};
+pub use import::{ImportReport, Options, Progress};
 pub use view::{AnnualIter, AnnualSeries, SeriesIter};
 
 use crate::import::ImportError;
@@ -101,7 +104,28 @@ impl Store {
     /// # Errors
     /// [`StoreError::Import`] when a table cannot be taken, and others.
     pub fn import(&self, paths: &[PathBuf], options: &Options) -> Result<ImportReport, StoreError> {
-        import::run(self, paths, options)
+        import::run(self, paths, options, &mut |_| ())
+    }
+
+    /// The same, telling now and then how far it is.
+    ///
+    /// # Errors
+    /// As [`Store::import`].
+    pub fn import_watched(
+        &self,
+        paths: &[PathBuf],
+        options: &Options,
+        watch: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<ImportReport, StoreError> {
+        import::run(self, paths, options, watch)
+    }
+
+    /// Every number that is held of the series that `filter` wants, with its release.
+    ///
+    /// # Errors
+    /// [`StoreError`]; damage met on the way comes as an item.
+    pub fn held(&self, filter: &Filter) -> Result<HeldIter, StoreError> {
+        HeldIter::new(self, filter)
     }
 
     /// The monthly series that `filter` wants as they were known at the end of a day, in order of

@@ -44,6 +44,12 @@ impl Scan {
         Ok(Some(Group { key, cells }))
     }
 
+    /// The next series, if it comes before a key.
+    pub(super) fn before(&mut self, key: &StoredKey) -> Result<Option<Group>, StoreError> {
+        let any = self.heads.iter().any(|(head, _)| head.as_ref().is_some_and(|g| g.key < *key));
+        if any { self.pull(None) } else { Ok(None) }
+    }
+
     /// The next series.
     pub(super) fn next(&mut self) -> Result<Option<Group>, StoreError> {
         self.pull(None)

@@ -51,6 +51,15 @@ pub(super) struct StoredCell {
     pub(super) observation: Observation,
 }
 
+impl StoredCell {
+    /// Whether the source no longer says anything: a revision to no amounts at all. A row that never
+    /// had one says as little.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        let Observation { value, kg, quantity } = self.observation;
+        value.is_none() && kg.is_none() && quantity.is_none()
+    }
+}
+
 /// A series and its cells.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Group {

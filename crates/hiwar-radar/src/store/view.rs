@@ -72,25 +72,28 @@ impl View {
 
     /// The periods from the first to the last that was complete.
     fn places(&self, group: Group) -> Option<Places> {
-        let mut known: BTreeMap<u16, (Observation, i32)> = BTreeMap::new();
+        // A withdrawn number is not reported, whatever the coverage says.
+        let mut known: BTreeMap<u16, Option<(Observation, i32)>> = BTreeMap::new();
         for cells in group.cells.chunk_by(|a, b| a.period == b.period) {
             if let Some(cell) = visible(cells, self.day) {
-                known.insert(cell.period, (cell.observation, cell.released));
+                let told = (!cell.is_withdrawn()).then_some((cell.observation, cell.released));
+                known.insert(cell.period, told);
             }
         }
-        let first = *known.first_key_value()?.0;
+        let first = known.iter().find_map(|(period, cell)| cell.map(|_| *period))?;
         let zero = Observation { value: Some(0.0), kg: Some(0.0), quantity: None };
         for (period, released) in self.coverage.iter().flat_map(|c| c.complete(&group.key)) {
             if period >= first {
-                let place = known.entry(period).or_insert((zero, released));
                 // A row of nothing that only confirms what was known is no newer than that.
-                if place.0 == zero {
-                    place.1 = place.1.min(released);
+                if let Some((seen, day)) = known.entry(period).or_insert(Some((zero, released)))
+                    && *seen == zero
+                {
+                    *day = (*day).min(released);
                 }
             }
         }
-        let last = *known.last_key_value()?.0;
-        let places = (first..=last).map(|period| known.get(&period).copied()).collect();
+        let last = known.iter().rev().find_map(|(period, cell)| cell.map(|_| *period))?;
+        let places = (first..=last).map(|period| known.get(&period).copied().flatten()).collect();
         Some((group, first, places))
     }
 }

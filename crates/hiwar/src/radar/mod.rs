@@ -4,6 +4,7 @@ mod bench;
 mod corroborate;
 mod depend;
 mod draft;
+mod export;
 mod federate;
 mod items;
 mod replay;
@@ -32,6 +33,8 @@ use crate::commands::{print, print_bytes, print_json};
 pub(crate) enum RadarCommand {
     /// Read tables of customs offices and statistical services into the store
     Import(tables::Import),
+    /// Take every number out of the store, with the day it was released
+    Export(export::Export),
     /// The dependency book: concentration of imports, dated and versioned
     Depend(depend::Depend),
     /// Codes of goods through revisions and nomenclatures, and lists of one's own items
@@ -59,6 +62,7 @@ impl RadarCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Import(command) => command.run(),
+            Self::Export(command) => command.run(),
             Self::Depend(command) => command.run(),
             Self::Items(command) => command.run(),
             Self::Scan(command) => command.run(),

@@ -148,7 +148,7 @@ fn records(found: &scan::Scan) -> Records {
         .text_if_any("next_check", alarms().map(|a| Some(a.grade.as_ref()?.next_check)))
 }
 
-fn word(value: &dyn std::fmt::Debug) -> String {
+pub(super) fn word(value: &dyn std::fmt::Debug) -> String {
     // As serde writes them: UnitValue is unit-value.
     let mut out = String::new();
     for c in format!("{value:?}").chars() {
