@@ -76,16 +76,16 @@ pub fn cascade_plot(network: &Network, firm: u32, trace: &Trace) -> String {
 
 fn draw<'n>(out: &mut String, layer: &Layer<'_>, trace: &Trace, firm: u32, name: &impl Fn(u32) -> &'n str) {
     let later = layer.hits.iter().filter(|h| h.round as usize > ROUNDS_MAX).count();
-    let later = if later > 0 { format!("; {later} more in later rounds") } else { String::new() };
+    let later = if later > 0 { format!(", {later} of them in later rounds") } else { String::new() };
     out.push_str(&format!(
         "<text x=\"0\" y=\"{:.0}\" fill=\"{}\" font-weight=\"600\">{}</text>\
-         <text x=\"{WIDTH}\" y=\"{0:.0}\" text-anchor=\"end\" fill=\"{QUIET}\">{4} firms{later}</text>\
+         <text x=\"{WIDTH}\" y=\"{0:.0}\" text-anchor=\"end\" fill=\"{QUIET}\">{4}{later}</text>\
          <line x1=\"0\" x2=\"{WIDTH}\" y1=\"{3:.0}\" y2=\"{3:.0}\" stroke=\"{GRID}\"/>",
         layer.top + 16.0,
         layer.colour,
         layer.heading,
         layer.top + 23.0,
-        layer.hits.len()
+        if layer.hits.len() == 1 { "1 firm".to_owned() } else { format!("{} firms", layer.hits.len()) }
     ));
     // Where a firm stands: where its curves begin.
     let mut place: HashMap<u32, (f64, f64)> = HashMap::new();
@@ -171,7 +171,7 @@ mod tests {
         let found = trace(&network, &options, &[(0, 1.0)], 0.01).unwrap();
         let svg = cascade_plot(&network, 0, &found);
         assert!(svg.contains("When root fails") && svg.contains("maker &lt;x&gt;: loses 100.0 %"));
-        assert!(svg.contains("and 3 more") && svg.contains("18 firms") && svg.contains("1 firms"));
+        assert!(svg.contains("and 3 more") && svg.contains("18 firms") && svg.contains(">1 firm<"));
         // A curve to each drawn firm: 6 and 6 downstream (of which some come from firms that are not drawn), 1 up.
         assert!((8..=13).contains(&svg.matches("<path").count()), "{}", svg.matches("<path").count());
     }
