@@ -30,6 +30,7 @@ use crate::commands::{print, print_bytes, print_json};
 
 /// See supply-chain trouble early: trade tables, dependency, alarms, back-tests, cascades
 #[derive(Debug, clap::Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once, from the command line")]
 pub(crate) enum RadarCommand {
     /// Read tables of customs offices and statistical services into the store
     Import(tables::Import),
@@ -310,15 +311,6 @@ fn newest_month(series: &[Series]) -> Option<Month> {
     // Series that ended years ago are not waited for.
     let alive: Vec<&Month> = lasts.iter().filter(|m| newest.since(**m) <= 12).collect();
     alive.get(alive.len() / 2).map(|m| **m)
-}
-
-/// A cell of a CSV file.
-fn cell(text: &str) -> String {
-    if text.contains([',', '"', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }
 
 /// The day it is here.
