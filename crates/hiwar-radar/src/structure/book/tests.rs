@@ -394,7 +394,7 @@ fn churn_says_what_entered_and_left() {
     let all: BTreeSet<String> =
         [&churn.entered, &churn.stayed].into_iter().flat_map(|list| items(list)).collect();
     assert_eq!(all.into_iter().collect::<Vec<_>>(), [HF, RESIST]);
-    let china = Book { reporter: "JP".to_owned(), ..new.clone() };
+    let japan = Book { reporter: "JP".to_owned(), ..new.clone() };
     assert!(Churn::between(&old, &japan).unwrap_err().to_string().contains("KR"));
     let mut less = old.clone();
     less.entries.retain(|entry| &*entry.item != HF);
