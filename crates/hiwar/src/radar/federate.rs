@@ -72,12 +72,15 @@ struct Node {
     store: usize,
 }
 
+/// Series by the economy that reports them.
+type Reported = BTreeMap<Arc<str>, Vec<Series>>;
+
 struct Source {
     store: Store,
     economy: String,
     delay: i32,
-    /// What was read last: a month's series, by the economy that reports them.
-    read: Option<(Month, BTreeMap<Arc<str>, Vec<Series>>)>,
+    /// What was read last: the series as known when a month is judged.
+    read: Option<(Month, Reported)>,
 }
 
 impl Federate {
@@ -192,7 +195,7 @@ impl Source {
         items: &[String],
         shared: &SharedItems,
         importers_of: Option<&str>,
-    ) -> anyhow::Result<&BTreeMap<Arc<str>, Vec<Series>>> {
+    ) -> anyhow::Result<&Reported> {
         if self.read.as_ref().is_none_or(|(read, _)| *read != month) {
             let filter =
                 Filter { reporters: vec![self.economy.clone()], items: items.to_vec(), ..Filter::default() };
