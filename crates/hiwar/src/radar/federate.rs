@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use hiwar_radar::corroborate::SharedItems;
 use hiwar_radar::corroborate::federate::{
     Coincidence, EventFigures, Federation, Member, MemberFigures, federate, seen_by_importers,
 };
+use hiwar_radar::corroborate::{Finding, SharedItems};
 use hiwar_radar::month::{Date, Month};
 use hiwar_radar::replay::Event;
 use hiwar_radar::report::html::{Page, escape};
@@ -72,14 +72,14 @@ struct Node {
     store: usize,
 }
 
-/// A month's series, by the economy that reports them.
+/// Series by the economy that reports them.
 type Reported = BTreeMap<Arc<str>, Vec<Series>>;
 
 struct Source {
     store: Store,
     economy: String,
     delay: i32,
-    /// What was read last.
+    /// What was read last: the series as known when a month is judged.
     read: Option<(Month, Reported)>,
 }
 
@@ -235,7 +235,6 @@ fn table(done: &Federation) -> String {
     }
     let best = |finding| done.members.iter().filter_map(|m| m.best.get(&finding)).sum::<u64>();
     let claims: u64 = done.members.iter().map(|m| m.claims).sum();
-    use hiwar_radar::corroborate::Finding;
     text.push_str(&format!(
         "claims by their best answer from any other node: {claims} in all; {} mirrored, {} joint, {} in contrast, \
          {} unknown\n",

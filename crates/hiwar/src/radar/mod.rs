@@ -54,7 +54,7 @@ pub(crate) enum RadarCommand {
     /// Make a statement of a signal for a dialogue; sent only when a desk says so
     Draft(draft::Draft),
     /// Compare alarms with a peer without telling volumes
-    Corroborate(corroborate::Corroborate),
+    Corroborate(Box<corroborate::Corroborate>),
     /// Measure the radar on this machine
     Bench(bench::Bench),
 }
