@@ -312,6 +312,23 @@ fn seasonal_baselines_call_july_2019_too_and_the_months_before_quiet() {
 }
 
 #[test]
+fn the_default_rule_sees_both_cases_of_july_2019_where_the_correction_for_many_tests_would_silence_them() {
+    let all = korea();
+    let found = screened(&all, "screen", "2019-07");
+    let way = |found: &Scan, item| alarm_of(found, item, "Japan", Measure::Weight).map(|a| a.direction);
+    assert_eq!(way(&found, "2811111000"), Some(Direction::Drop));
+    assert_eq!(way(&found, "3707901010"), Some(Direction::Surge));
+    assert_eq!(way(&found, "3818001000"), None, "wafers are the control");
+    let silenced = screened(&all, "screen/2", "2019-07");
+    assert!(silenced.alarms.len() < found.alarms.len());
+    for alarm in &found.alarms {
+        let stands = alarm.q.is_none_or(|q| q <= 0.1);
+        let raised = alarm_of(&silenced, &alarm.series.item, &alarm.series.partner, alarm.measure).is_some();
+        assert_eq!(stands, raised, "{alarm}");
+    }
+}
+
+#[test]
 fn what_is_released_later_changes_no_judgement() {
     let all = korea();
     let at = month("2019-07");

@@ -11,6 +11,7 @@ pub mod plot;
 pub mod records;
 
 use crate::detect::robust::Score;
+use crate::items::name_of;
 use crate::month::Month;
 use crate::replay::Replay;
 use crate::scan::{Alarm, Direction, Measure, Pooled, Rule, Scan};
@@ -116,6 +117,7 @@ pub fn pooled_text(pooled: &Pooled) -> String {
 /// What an alarm means and rests on, in lines.
 pub fn course(alarm: &Alarm) -> Vec<String> {
     let mut lines = Vec::new();
+    lines.extend(name_of(&alarm.series.item).map(|name| name.to_string()));
     let beside =
         alarm.beside.as_ref().map_or("the other measure cannot be judged".to_owned(), |b| b.to_string());
     lines.push(format!("{} ({beside})", alarm.kind));

@@ -182,9 +182,7 @@ impl Fleet {
             let Some(direction) = passes(score, &self.rule) else { continue };
             let at = |values: &[Option<f64>]| values.get(series).copied().flatten();
             let (p, q) = (at(&p_values), at(&q_values));
-            if let (Some(rate), Some(q)) = (self.rule.false_discovery_rate, q)
-                && q > rate
-            {
+            if self.rule.silences(q) {
                 continue;
             }
             let Some(state) = self.states.get(series) else { continue };

@@ -145,13 +145,16 @@ impl Dependence {
 }
 
 impl Scan {
-    /// With the grade of each alarm. `all` must hold every partner of the items that alarm.
+    /// With the grade of each alarm, the closest grade first, the farthest out of line first among those of one
+    /// grade. `all` must hold every partner of the items that alarm.
     #[must_use]
     pub fn graded<'a>(mut self, all: impl IntoIterator<Item = &'a Series>, pack: &GradePack) -> Self {
         let dependence = Dependence::before(all, self.month, pack.months);
         for alarm in &mut self.alarms {
             alarm.grade = pack.graded(alarm, &dependence);
         }
+        // Stable: the order of distance stays within a grade. What has no grade, such as an export, comes last.
+        self.alarms.sort_by_key(|a| a.grade.as_ref().map_or((true, Grade::D), |g| (false, g.grade)));
         self
     }
 }

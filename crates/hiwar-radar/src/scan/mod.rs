@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use alarm::{Alarm, Beside, Direction, EPISODE_GAP, Kind, Lead, Strength};
 pub use breadth::Breadth;
 pub use pool::{Pool, Pooled};
-pub use rule::{Baseline, Cut, Judged, Rule};
+pub use rule::{Baseline, Correction, Cut, Judged, Rule};
 
 use crate::detect::bocpd::{Bocpd, Prepared};
 use crate::detect::cusum::{Cusum, Sums};
@@ -164,9 +164,7 @@ pub fn scan(series: &[Series], month: Month, as_of: Date, rule: &Rule) -> Scan {
     let mut alarms: Vec<Alarm> = Vec::new();
     for ((test, p), q) in tests.iter().zip(&p_values).zip(&q_values) {
         let Some(direction) = passes(&test.score, rule) else { continue };
-        if let (Some(rate), Some(q)) = (rule.false_discovery_rate, q)
-            && *q > rate
-        {
+        if rule.silences(*q) {
             continue;
         }
         alarms.push(bench.alarm(test, direction, (*p, *q)));

@@ -87,6 +87,20 @@ pub struct Rule {
     pub floor_per_month: f64,
     /// Largest expected share of false alarms in a month, when many tests are corrected for.
     pub false_discovery_rate: Option<f64>,
+    /// What becomes of an alarm that does not stand the correction.
+    #[serde(default)]
+    pub correction: Correction,
+}
+
+/// What becomes of an alarm that does not stand the correction for many tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Correction {
+    /// It is silent.
+    #[default]
+    Silences,
+    /// It is raised and says so.
+    Tells,
 }
 
 fn quantity() -> Vec<Judged> {
@@ -143,6 +157,12 @@ impl Rule {
         }
     }
 
+    /// Whether the correction for many tests silences an alarm with this q.
+    pub(super) fn silences(&self, q: Option<f64>) -> bool {
+        let beyond = self.false_discovery_rate.zip(q).is_some_and(|(rate, q)| q > rate);
+        beyond && self.correction == Correction::Silences
+    }
+
     /// Its name and version, as alarms carry it.
     pub fn name(&self) -> String {
         format!("{}/{}", self.id, self.version)
@@ -175,7 +195,7 @@ mod tests {
                 rule.drop.z < 0.0 && rule.drop.ratio < 1.0 && rule.surge.z > 0.0 && rule.surge.ratio > 1.0
             );
         }
-        assert_eq!(Rule::named("screen").unwrap().version, 2);
+        assert_eq!(Rule::named("screen").unwrap().version, 3);
         assert_eq!(Rule::named("screen/1").unwrap().judges, [Judged::Quantity]);
         assert_eq!(Rule::named("screen/9"), None);
     }

@@ -99,7 +99,7 @@ fn told(alarm: &Alarm) -> String {
         alarm.new_regime * 100.0
     ));
     if let (Some(p), Some(q)) = (alarm.p, alarm.q) {
-        text.push_str(&format!("; p {p:.1e} in its class of product, q {q:.1e} over the month"));
+        text.push_str(&format!("; p {p:.1e} in its class of product; of alarms at least as rare {:.0} % are expected to be chance (q {q:.1e})", q * 100.0));
     }
     text.push('\n');
     text
