@@ -16,7 +16,7 @@ use crate::{join, parts};
 /// A trade table of any format.
 pub fn radar_table(data: &[u8]) {
     answered(&parse(data, "table", &ReadOptions::default()));
-    let skipping = ReadOptions { wrong_rows: WrongRows::Skip, restore_zeros: true };
+    let skipping = ReadOptions { wrong_rows: WrongRows::Skip, restore_zeros: true, strict_codes: false };
     if let Ok((report, records)) = parse(data, "table", &skipping) {
         assert!(records.len() as u64 <= report.records, "more records than were counted");
         for record in &records {
