@@ -354,3 +354,14 @@ proptest::proptest! {
         let _ = parse(&valid, "t", &ReadOptions::default());
     }
 }
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn a_build_without_parquet_says_so_and_what_to_do() {
+    assert!(
+        fail(b"PAR1\x15\x04")
+            .contains("this build cannot read; write it out as CSV, or build with the feature")
+    );
+    let written = hiwar_radar::report::records::Records::default().text("a", ["b"].iter()).parquet();
+    assert!(written.unwrap_err().to_string().contains("this build cannot write Parquet; ask for csv"));
+}

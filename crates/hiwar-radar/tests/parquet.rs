@@ -154,7 +154,7 @@ fn baci(
     let schema = Arc::new(parse_message_type(schema).unwrap());
     let mut out = SerializedFileWriter::new(Vec::new(), schema, Arc::new(properties.build())).unwrap();
     let mut group = out.next_row_group().unwrap();
-    let present = |n: usize| i16::from(n % 7 != 0);
+    let present = |n: usize| i16::from(!n.is_multiple_of(7));
     let levels: Vec<i16> = (0..rows).map(present).collect();
     let there = || (0..rows).filter(|n| n % 7 != 0);
     let words = |word: &dyn Fn(usize) -> String| -> Vec<ByteArray> {
@@ -213,8 +213,8 @@ fn every_encoding_and_codec_says_the_same() {
             assert_eq!(r.key.item.as_ref(), format!("{:06}", 281_000 + n));
             assert_eq!(r.period.to_string(), (1995 + n % 28).to_string());
             assert_eq!(r.key.partner.as_ref(), ["JP", "CN", "US", "TW", "AU"][n % 5]);
-            assert_eq!(r.observation.value, (n % 7 != 0).then_some(value));
-            assert_eq!(r.observation.kg, (n % 7 != 0).then_some(kg));
+            assert_eq!(r.observation.value, (!n.is_multiple_of(7)).then_some(value));
+            assert_eq!(r.observation.kg, (!n.is_multiple_of(7)).then_some(kg));
         };
         for (text, number) in pairs {
             for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {

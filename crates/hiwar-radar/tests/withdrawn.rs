@@ -1,5 +1,4 @@
 //! Withdrawal: a complete release that no longer has a row.
-#![expect(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 use std::fs;
 

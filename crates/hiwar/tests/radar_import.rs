@@ -48,6 +48,9 @@ fn what_was_imported_can_be_taken_out_and_imported_again_in_every_form() {
     if cfg!(feature = "parquet") {
         person.hiwar(&["radar", "export", "-o", "all.parquet", "--format", "parquet"]).ok();
         forms.push("all.parquet");
+        let scan = ["radar", "scan", "--as-of", "2022-03-31", "--format", "parquet", "-o", "scan.parquet"];
+        person.hiwar(&scan);
+        assert!(std::fs::read(person.path("scan.parquet")).unwrap().starts_with(b"PAR1"));
     }
     for form in forms {
         let store = format!("again-{form}");

@@ -131,10 +131,10 @@ pub(super) fn run(
     let mut sorter = Sorter::new(work.path());
     let mut released = Released::new();
     for (number, path) in (0_u32..).zip(paths) {
-        let (mut unfinished, mut records) = (0, 0);
+        let (mut unfinished, mut records) = (0, 0_u64);
         let mut file = read_file(path, &options.read, &mut |record| {
             records += 1;
-            if records % OFTEN == 0 {
+            if records.is_multiple_of(OFTEN) {
                 watch(Progress::Read(path, records));
             }
             match pending(record, number, options) {

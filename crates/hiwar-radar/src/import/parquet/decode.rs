@@ -110,7 +110,7 @@ impl Deltas {
         let last = zigzag(varint(&mut rest)?);
         let odd = Fault::Damaged("blocks of differences of an odd size");
         let small = (1..=1 << 16).contains(&block) && (1..=512).contains(&mini_blocks);
-        if !small || block % mini_blocks != 0 || (block / mini_blocks) % 8 != 0 {
+        if !small || !block.is_multiple_of(mini_blocks) || !(block / mini_blocks).is_multiple_of(8) {
             return Err(odd);
         }
         let mini_blocks = usize::try_from(mini_blocks).map_err(|_| odd)?;
