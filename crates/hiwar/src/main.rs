@@ -22,7 +22,6 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "made once, from the command line")]
 enum Command {
     /// Three real nodes replay a real dispute, with a crash and a cut, and prove what was said
     Demo(demo::Demo),

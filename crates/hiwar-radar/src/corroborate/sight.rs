@@ -47,7 +47,7 @@ impl Sight {
     /// Screens a month of one's own series, which must be what was known at `as_of`, and takes in
     /// what is seen. Of several alarms on one subject the strongest counts.
     pub fn screen(&mut self, series: &[Series], month: Month, as_of: Date, rule: &Rule) -> Scan {
-        let found = scan::scan(series, month, as_of, rule);
+        let (found, judged) = scan::scan_and_judged(series, month, as_of, rule);
         // Claims speak of quantities: a price that rises is no surge of imports.
         for alarm in found.alarms.iter().filter(|a| a.measure != Measure::UnitValue) {
             let (exporter, _) = alarm.series.exporter_and_importer();
@@ -62,13 +62,10 @@ impl Sight {
             *strength = (*strength).max(alarm.strength);
         }
         // A month that could not be judged says nothing, least of all that nothing is out of line.
-        let judged = |one: &&Series| {
-            one.at(month).is_some() && scan::scan(std::slice::from_ref(one), month, as_of, rule).judged == 1
-        };
-        for one in series.iter().filter(judged) {
-            let (exporter, _) = one.key.exporter_and_importer();
-            let flowing = (exporter.clone(), self.shared.name_of(&one.key), month);
-            self.judged.insert((Side::of(&one.key), flowing));
+        for key in judged {
+            let (exporter, _) = key.exporter_and_importer();
+            let flowing = (exporter.clone(), self.shared.name_of(key), month);
+            self.judged.insert((Side::of(key), flowing));
         }
         found
     }

@@ -144,6 +144,16 @@ struct Bench<'a> {
 /// Screens a month: judges every series by the months before it. `series` must be what was known
 /// at `as_of`.
 pub fn scan(series: &[Series], month: Month, as_of: Date, rule: &Rule) -> Scan {
+    scan_and_judged(series, month, as_of, rule).0
+}
+
+/// As [`scan`], with the series that were judged by their quantity.
+pub fn scan_and_judged<'a>(
+    series: &'a [Series],
+    month: Month,
+    as_of: Date,
+    rule: &Rule,
+) -> (Scan, Vec<&'a SeriesKey>) {
     // A series is scored at most once for each of its months.
     let longest = series.iter().map(|s| s.months.len()).max().unwrap_or(0);
     let prepared = Prepared::new(Bocpd::default(), longest);
@@ -184,7 +194,8 @@ pub fn scan(series: &[Series], month: Month, as_of: Date, rule: &Rule) -> Scan {
         .collect();
     let members: Vec<pool::Member<'_>> =
         distances.iter().map(|(key, z)| pool::Member { key, z: z.as_slice() }).collect();
-    Scan {
+    let pooled = pool::pooled(&members, rule.false_discovery_rate);
+    let found = Scan {
         month,
         as_of,
         judged,
@@ -193,10 +204,12 @@ pub fn scan(series: &[Series], month: Month, as_of: Date, rule: &Rule) -> Scan {
         breadth_drop: share(Direction::Drop),
         breadth_surge: share(Direction::Surge),
         breadth: breadth_of(quantities(), rule),
-        pooled: pool::pooled(&members, rule.false_discovery_rate),
+        pooled,
         rule: bench.name,
         alarms,
-    }
+    };
+    let quantities = tests.into_iter().filter(|t| t.measure != Measure::UnitValue);
+    (found, quantities.map(|t| &t.series.key).collect())
 }
 
 /// How many series are beyond the cuts, in this month and in those before it.

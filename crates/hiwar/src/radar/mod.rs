@@ -30,7 +30,6 @@ use crate::commands::{print, print_bytes, print_json};
 
 /// See supply-chain trouble early: trade tables, dependency, alarms, back-tests, cascades
 #[derive(Debug, clap::Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "made once, from the command line")]
 pub(crate) enum RadarCommand {
     /// Read tables of customs offices and statistical services into the store
     Import(tables::Import),
