@@ -22,7 +22,7 @@ pub const ITEMS_MAX: usize = 24;
 /// The most sources that are shown by name; the rest stand together.
 const SOURCES_MAX: usize = 14;
 
-const WIDTH: f64 = 480.0;
+const WIDTH: f64 = 496.0;
 /// Where the bands begin and end.
 const ITEM_EDGE: f64 = 196.0;
 const SOURCE_EDGE: f64 = 392.0;

@@ -83,9 +83,8 @@ pub fn scan_page(scan: &Scan, series: &[Series], rule: &Rule) -> String {
     for alarm in scan.alarms.iter().take(60) {
         page.heading(&alarm.series.to_string());
         page.paragraph(&alarm.to_string());
-        for line in course(alarm) {
-            page.paragraph(&line);
-        }
+        let lines: Vec<String> = course(alarm).iter().map(|l| format!("<li>{}</li>", escape(l))).collect();
+        page.raw(&format!("<ul>{}</ul>", lines.concat()));
         page.raw(&facts(alarm));
         if let Some(of) = series.iter().find(|s| s.key == alarm.series) {
             page.plot(&series_plot(of, alarm.measure, rule, alarm.month));

@@ -222,9 +222,20 @@ pub(super) fn silent_from(score: &Score, measure: Measure, direction: Direction,
     }
 }
 
-/// An amount with as many digits as a reader needs.
+/// An amount with as many digits as a reader needs, thousands apart.
 fn digits(amount: f64) -> String {
-    if amount.abs() < 100.0 && amount != 0.0 { format!("{amount:.2}") } else { format!("{amount:.0}") }
+    if amount.abs() < 100.0 && amount != 0.0 {
+        return format!("{amount:.2}");
+    }
+    let plain = format!("{amount:.0}");
+    let mut out = String::new();
+    for (at, c) in plain.chars().enumerate() {
+        if at > 0 && c.is_ascii_digit() && (plain.len() - at).is_multiple_of(3) && !out.ends_with('-') {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
 }
 
 impl fmt::Display for Unit {
@@ -318,6 +329,12 @@ impl fmt::Display for Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thousands_stand_apart_and_small_amounts_keep_their_decimals() {
+        let told = [3_005_023.2, 529_850.0, 999.6, 100.0, -1_234.0, -123.0, 17.9, 0.0].map(digits);
+        assert_eq!(told, ["3,005,023", "529,850", "1,000", "100", "-1,234", "-123", "17.90", "0"]);
+    }
 
     #[test]
     fn less_at_a_higher_price_is_distress_whichever_of_the_two_alarms() {

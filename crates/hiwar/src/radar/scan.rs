@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use hiwar_radar::items::name_of;
 use hiwar_radar::month::{Date, Month};
 use hiwar_radar::report;
 use hiwar_radar::report::records::Records;
@@ -114,6 +115,7 @@ fn records(found: &scan::Scan) -> Records {
         .text("reporter", alarms().map(|a| &a.series.reporter))
         .text("partner", alarms().map(|a| &a.series.partner))
         .text("item", alarms().map(|a| &a.series.item))
+        .text_if_any("item_name", alarms().map(|a| name_of(&a.series.item).map(|n| n.text)))
         .text("flow", alarms().map(|a| word(&a.series.flow)))
         .text("month", alarms().map(|a| a.month))
         .text("measure", alarms().map(|a| word(&a.measure)))

@@ -1,7 +1,7 @@
 //! How a dependency book is shown.
 
-use hiwar_radar::items::economy_name;
 use hiwar_radar::items::goods::SIGMA_SOURCE;
+use hiwar_radar::items::{economy_name, name_of};
 use hiwar_radar::report::html::{Page, escape};
 use hiwar_radar::report::map::{ITEMS_MAX, MapFlow, dependency_map};
 use hiwar_radar::report::plot::short;
@@ -114,6 +114,9 @@ pub(super) fn table(made: &Made) -> String {
 }
 
 fn entry_lines(text: &mut String, e: &Entry, unit: &str) {
+    if let Some(name) = name_of(&e.item) {
+        text.push_str(&format!("\n{name}"));
+    }
     text.push_str(&format!(
         "\n{:<12} HHI {:.3} by value, {} · {} {} of {} {unit} · imports/exports {}\n",
         e.item,
@@ -299,6 +302,7 @@ pub(super) fn records(book: &Book) -> Records {
         .text("source", all().map(|_| &book.source))
         .text("unit", all().map(|_| unit(book.unit)))
         .text("item", all().map(|e| &e.item))
+        .text_if_any("item_name", all().map(|e| name_of(&e.item).map(|n| n.text)))
         .count("months", all().map(|e| u64::from(e.months)))
         .number("hhi_value", all().map(|e| e.by_value.hhi))
         .number("hhi_weight", all().map(|e| e.by_weight.as_ref().map(|w| w.hhi)))
@@ -424,7 +428,11 @@ fn item(page: &mut Page, e: &Entry, unit: &str) {
         .iter()
         .map(|(name, value)| format!("<tr><th>{}</th><td>{}</td></tr>", escape(name), escape(value)))
         .collect();
-    page.raw(&format!("<h3>{}</h3><table>{}</table>", escape(&e.item), rows.concat()));
+    page.raw(&format!("<h3>{}</h3>", escape(&e.item)));
+    if let Some(name) = name_of(&e.item) {
+        page.paragraph(&name.to_string());
+    }
+    page.raw(&format!("<table>{}</table>", rows.concat()));
 }
 
 fn churned(page: &mut Page, churn: &Churn) {
