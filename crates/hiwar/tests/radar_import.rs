@@ -107,9 +107,19 @@ fn import_through_pipe(megabytes: usize) -> u64 {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -v 400000 && exec \"$0\" \"$@\"", newcomer::HIWAR])
-        .args(["radar", "import", "pipe.csv", "--received", "2025-01-01", "--format", "json"])
+        .args([
+            "radar",
+            "import",
+            "pipe.csv",
+            "--received",
+            "2025-01-01",
+            "--format",
+            "json",
+            "-o",
+            "report.json",
+        ])
         .current_dir(person.dir.path())
-        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let feed = std::thread::spawn(move || {
@@ -142,8 +152,9 @@ fn import_through_pipe(megabytes: usize) -> u64 {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     let done = child.wait_with_output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
-    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(person.path("report.json")).unwrap()).unwrap();
     assert_eq!(report["rows"].as_u64(), Some(feed.join().unwrap() as u64));
     peak_kib / 1024
 }
