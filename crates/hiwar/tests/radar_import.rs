@@ -107,10 +107,19 @@ fn import_through_pipe(megabytes: usize) -> u64 {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -v 400000 && exec \"$0\" \"$@\"", newcomer::HIWAR])
-        .args(["radar", "import", "pipe.csv", "--received", "2025-01-01"])
-        .args(["--format", "json", "-o", "report.json"])
+        .args([
+            "radar",
+            "import",
+            "pipe.csv",
+            "--received",
+            "2025-01-01",
+            "--format",
+            "json",
+            "-o",
+            "report.json",
+        ])
         .current_dir(person.dir.path())
-        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let feed = std::thread::spawn(move || {
@@ -135,19 +144,17 @@ fn import_through_pipe(megabytes: usize) -> u64 {
     // What the process has used at most, as long as it is there to be asked.
     let status = format!("/proc/{}/status", child.id());
     let mut peak_kib = 0;
-    let ended = loop {
-        if let Some(ended) = child.try_wait().unwrap() {
-            break ended;
-        }
+    while child.try_wait().unwrap().is_none() {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let now = line.and_then(|l| l.trim().trim_end_matches(" kB").parse().ok());
         peak_kib = peak_kib.max(now.unwrap_or(0));
         std::thread::sleep(std::time::Duration::from_millis(5));
-    };
-    assert!(ended.success(), "{ended}");
-    let report = std::fs::read(person.path("report.json")).unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    }
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(person.path("report.json")).unwrap()).unwrap();
     assert_eq!(report["rows"].as_u64(), Some(feed.join().unwrap() as u64));
     peak_kib / 1024
 }

@@ -145,13 +145,22 @@ pub struct FileReport {
     /// Rows and records left out, by reason.
     pub skipped: BTreeMap<String, u64>,
     /// Codes of items and names of economies that no list has; they are kept.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(rename = "unknown_codes", serialize_with = "count_with_examples")]
     pub unlisted: BTreeSet<Arc<str>>,
     /// The first wrong rows that were left out, at most 20, in words.
     pub examples: Vec<String>,
     /// For tables with a place for every month: the last month with trade, by year and flow.
     #[serde(skip)]
     pub(crate) edges: BTreeMap<(u16, crate::series::Flow), crate::month::Month>,
+}
+
+/// A report is read by people: thousands of codes in it would hide the rest.
+fn count_with_examples<S: serde::Serializer>(codes: &BTreeSet<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::SerializeStruct as _;
+    let mut of = to.serialize_struct("unknown_codes", 2)?;
+    of.serialize_field("count", &codes.len())?;
+    of.serialize_field("examples", &codes.iter().take(20).collect::<Vec<_>>())?;
+    of.end()
 }
 
 /// One line for people.
