@@ -82,6 +82,12 @@ pub enum StoreError {
     Import(#[from] ImportError),
 }
 
+/// How often the lock is tried before another import is held to be under way. A lock that was let go may still be held
+/// for a moment: a program that this process has just started has a copy of it until it runs.
+const LOCK_TRIES: u32 = 25;
+/// Rest between two tries.
+const LOCK_REST: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// A store of trade tables.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -172,11 +178,14 @@ impl Store {
         let path = self.dir.join("lock");
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|source| StoreError::Io { path: path.clone(), source })?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
-            Err(std::fs::TryLockError::Error(source)) => Err(StoreError::Io { path, source }),
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_REST),
+                Err(std::fs::TryLockError::Error(source)) => return Err(StoreError::Io { path, source }),
+            }
         }
+        Err(StoreError::Locked { path })
     }
 }
 
