@@ -27,6 +27,7 @@ mod line;
 mod read;
 mod runs;
 mod table;
+mod touch;
 mod world;
 
 use std::num::NonZeroUsize;

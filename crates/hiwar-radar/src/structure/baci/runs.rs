@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::touch::touch;
 use super::{Cell, Columns, Trade, read};
 
 /// Mean length of runs below which rows are better added in their own order.
@@ -100,6 +101,7 @@ impl Columns<'_> {
     /// number of rows without weight.
     fn add_imports(&self, runs: &[Run], first: usize, cells: &mut [Cell], unweighed: &mut [bool]) -> u64 {
         let width = self.products.len();
+        touch(cells);
         let mut lacking = 0;
         for (importer, run) in runs {
             let from = (usize::from(*importer) - first) * width;
@@ -130,6 +132,7 @@ impl Columns<'_> {
     /// Adds the runs of exporters to their lines; no row lacks a value.
     fn add_exports(&self, runs: &[Run], first: usize, sold: &mut [f64]) -> u64 {
         let width = self.products.len();
+        touch(sold);
         for (exporter, run) in runs {
             let from = (usize::from(*exporter) - first) * width;
             let line = sold.get_mut(from..from + width).unwrap_or_default();

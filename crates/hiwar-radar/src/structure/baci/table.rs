@@ -1,6 +1,7 @@
 //! Sums by importer and product: dense tables, one a thread and year, and their merging.
 
 use super::line::{self, Prefix, WINDOW};
+use super::touch::touch;
 use super::{BaciError, Trade};
 
 /// Most countries in one table; BACI has about 230.
@@ -48,9 +49,12 @@ impl Places {
     }
 }
 
-/// The sums of one year. Memory that no row touches is never made real by the operating system.
+/// The sums of one year. Lines of countries that no row names are never made real by the operating
+/// system.
 pub(super) struct Sums {
     pub(super) year: u16,
+    /// By place: whether the line of an importer, and that of an exporter, is real.
+    real: [[bool; COUNTRIES]; 2],
     /// By importer and product.
     cells: Vec<Cell>,
     /// Value exported, by exporter and product.
@@ -65,11 +69,26 @@ impl Sums {
     pub(super) fn new(year: u16) -> Self {
         Self {
             year,
+            real: [[false; COUNTRIES]; 2],
             cells: vec![[0.0; 4]; COUNTRIES * PRODUCTS],
             exports: vec![0.0; COUNTRIES * PRODUCTS],
             unweighed: vec![0; COUNTRIES * PRODUCTS / 64],
             rows: 0,
             rows_unweighed: 0,
+        }
+    }
+
+    /// Makes the lines of an importer and an exporter real, given as places times [`PRODUCTS`].
+    fn ready(&mut self, importer: usize, exporter: usize) {
+        let [importers, exporters] = &mut self.real;
+        let new = |real: &mut [bool; COUNTRIES], from: usize| {
+            real.get_mut(from / PRODUCTS).is_some_and(|real| !std::mem::replace(real, true))
+        };
+        if new(importers, importer) {
+            touch(self.cells.get_mut(importer..importer + PRODUCTS).unwrap_or_default());
+        }
+        if new(exporters, exporter) {
+            touch(self.exports.get_mut(exporter..exporter + PRODUCTS).unwrap_or_default());
         }
     }
 
@@ -256,6 +275,9 @@ impl Worker {
                 }
             };
         }
+        if let Some(sums) = self.years.get_mut(self.slot) {
+            sums.ready(self.importer, self.exporter);
+        }
         Ok(())
     }
 
@@ -327,6 +349,8 @@ pub(super) fn merge(workers: &[Worker], threads: usize) -> Result<Vec<Trade>, Ba
             for (part, ((cells, exports), unweighed)) in parts.enumerate() {
                 let (sums, rows, columns) = (&sums, &rows, &columns);
                 scope.spawn(move || {
+                    touch(cells);
+                    touch(exports);
                     for (worker, sums) in sums.iter().enumerate() {
                         let Some(sums) = sums else { continue };
                         let lines = cells

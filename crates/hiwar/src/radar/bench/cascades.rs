@@ -68,7 +68,7 @@ pub(super) fn measure(shape: &str, threads: NonZeroUsize, report: &mut Report) -
     report.figures.push(Figure {
         bench: "b2",
         task,
-        engine: "the definition, every link in every round".into(),
+        engine: "by definition, every link in every round".into(),
         seconds,
         extrapolated: true,
         ratio: seconds / radar,

@@ -217,7 +217,7 @@ fn table(report: &Report) -> String {
         }
         let about = if f.extrapolated { "about " } else { "" };
         out.push_str(&format!(
-            "  {:<36}{about:>6}{:>10.2} s {:>9.1} x  {}\n",
+            "  {:<46} {about:>6}{:>10.2} s {:>9.1} x  {}\n",
             f.engine, f.seconds, f.ratio, f.note
         ));
     }
