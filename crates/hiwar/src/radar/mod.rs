@@ -9,7 +9,6 @@ mod federate;
 mod items;
 mod replay;
 mod scan;
-mod screening;
 mod stress;
 mod survive;
 mod tables;

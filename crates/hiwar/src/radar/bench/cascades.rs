@@ -10,8 +10,9 @@ use hiwar_radar::graph::generate::{Shape, generate};
 use hiwar_radar::graph::naive::esri_naive;
 use serde::Serialize;
 
+use super::limits::{forget_peak_memory, peak_memory_mib};
 use super::{Figure, Report};
-use crate::radar::{progress, screening};
+use crate::radar::progress;
 
 /// Firms for which the definition is computed without any shortcut.
 const BY_DEFINITION: usize = 20;
@@ -45,6 +46,7 @@ pub(super) fn measure(shape: &str, threads: NonZeroUsize, report: &mut Report) -
     let (firms, links) = shape.split_once(':').context("a network is FIRMS:LINKS")?;
     let shape = Shape { firms: firms.parse()?, links: links.parse()?, sectors: 600, seed: 1 };
     eprintln!("B2: cascades of every firm of {} …", shape.firms);
+    forget_peak_memory();
     let (network, table) = generate(&shape)?;
     let options =
         Options { essentiality: Essentiality::Table(table), threads: threads.get(), ..Options::default() };
@@ -80,7 +82,7 @@ pub(super) fn measure(shape: &str, threads: NonZeroUsize, report: &mut Report) -
         ms_per_firm: radar * 1e3 / shape.firms as f64,
         largest: found.iter().copied().fold(0.0, f64::max),
         largest_difference,
-        peak_memory_mib: screening::peak_memory_mib(),
+        peak_memory_mib: peak_memory_mib(),
     });
     Ok(())
 }

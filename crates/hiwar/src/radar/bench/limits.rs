@@ -70,6 +70,18 @@ fn read(file: &Path) -> anyhow::Result<u64> {
     }
 }
 
+/// The most memory this process has had resident, from the kernel's own account.
+pub(crate) fn peak_memory_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<f64>().map_or(0.0, |kib| kib / 1024.0)
+}
+
+/// From here on the most memory is counted anew, where the kernel lets a process say so.
+pub(super) fn forget_peak_memory() {
+    drop(std::fs::write("/proc/self/clear_refs", "5"));
+}
+
 impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -84,15 +84,8 @@ pub(crate) fn run(threads: usize) -> anyhow::Result<Screening> {
         alarms: found.alarms.len(),
         events_put_in: (0..count).filter(|s| has_event(*s)).count(),
         events_found: found.alarms.iter().filter(|a| has_event(a.series)).count(),
-        peak_memory_mib: peak_memory_mib(),
+        peak_memory_mib: super::limits::peak_memory_mib(),
     })
-}
-
-/// The most memory this process has had resident, from the kernel's own account.
-pub(crate) fn peak_memory_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<f64>().map_or(0.0, |kib| kib / 1024.0)
 }
 
 impl Screening {
