@@ -46,7 +46,7 @@ fn in_round(hits: &[Hit], round: usize) -> impl Iterator<Item = &Hit> {
 }
 
 /// The cascade of the failure of `firm`, as SVG. Bars are the share of its own output that a firm loses in the end; a
-/// curve leads from the neighbour whose loss weighs most with it. Of each round the [`FIRMS_MAX`] firms are drawn
+/// curve leads from the neighbour whose loss weighs most with it. Of each round the six firms are drawn
 /// whose loss is the largest part of all output; how many are left out is said.
 pub fn cascade_plot(network: &Network, firm: u32, trace: &Trace) -> String {
     let name = |at: u32| network.firms().get(at as usize).map_or("?", |f| &*f.name);
