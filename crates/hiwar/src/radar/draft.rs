@@ -9,6 +9,7 @@ use hiwar_radar::scan::{self, Alarm, Measure};
 use hiwar_radar::store::Filter;
 use serde_json::json;
 
+use super::scan::word;
 use super::{StoreOfNodeArgs, open_store, rule, series};
 use crate::commands::dialogue::dialogue_id;
 use crate::commands::print;
@@ -42,7 +43,7 @@ pub(crate) struct Draft {
 /// The name of a signal.
 pub(crate) fn signal(alarm: &Alarm) -> String {
     let key = &alarm.series;
-    let flow = format!("{:?}", key.flow).to_lowercase();
+    let flow = word(&key.flow);
     let price = if alarm.measure == Measure::UnitValue { ":unit-value" } else { "" };
     format!("{}:{}:{flow}:{}:{}:{}{price}", key.source, key.reporter, key.item, key.partner, alarm.month)
 }

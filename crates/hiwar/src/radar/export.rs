@@ -146,14 +146,10 @@ fn records(rows: &[Held]) -> Records {
         .text("period", all().map(|h| h.period))
         .text("released", all().map(|h| h.released))
         .count("revision", all().map(|h| u64::from(h.revision)))
-        .text("unit", all().map(unit))
+        .text("unit", all().map(|h| h.unit))
         .number("value", all().map(|h| h.observation.value))
         .number("kg", all().map(|h| h.observation.kg))
         .number("quantity", all().map(|h| h.observation.quantity))
-}
-
-fn unit(held: &Held) -> String {
-    format!("{:?}", held.unit).to_uppercase()
 }
 
 fn object(held: &Held) -> serde_json::Value {
@@ -166,7 +162,7 @@ fn object(held: &Held) -> serde_json::Value {
         "period": held.period.to_string(),
         "released": held.released.to_string(),
         "revision": held.revision,
-        "unit": unit(held),
+        "unit": held.unit.to_string(),
         "value": held.observation.value,
         "kg": held.observation.kg,
         "quantity": held.observation.quantity,

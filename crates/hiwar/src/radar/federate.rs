@@ -11,7 +11,6 @@ use hiwar_radar::corroborate::federate::{
 };
 use hiwar_radar::corroborate::{Finding, SharedItems};
 use hiwar_radar::month::{Date, Month};
-use hiwar_radar::replay::Event;
 use hiwar_radar::report::html::{Page, escape};
 use hiwar_radar::report::records::Records;
 use hiwar_radar::scan::{Direction, Rule};
@@ -19,7 +18,7 @@ use hiwar_radar::series::Series;
 use hiwar_radar::store::{Filter, Store};
 
 use super::corroborate::record::{shared_items, without_sums};
-use super::{OutputArgs, Shown, open_store, rule, series};
+use super::{OutputArgs, Shown, days_after, events, open_store, rule, series};
 
 /// What nodes would have told each other, by the questions and answers that travel between nodes
 #[derive(Debug, clap::Args)]
@@ -87,14 +86,7 @@ impl Federate {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         anyhow::ensure!(self.from <= self.to, "--from {} is after --to {}", self.from, self.to);
         let shared = shared_items(self.shared_items.as_ref())?;
-        let events: Vec<Event> = match &self.events {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-                serde_json::from_str(&text)
-                    .with_context(|| format!("{} is no list of events", path.display()))?
-            }
-            None => Vec::new(),
-        };
+        let events = events(self.events.as_deref())?;
         let mut sources = self.sources()?;
         let nodes = self.nodes(&mut sources, &shared)?;
         let members: Vec<Member> = nodes.iter().map(|n| n.member.clone()).collect();
@@ -184,8 +176,7 @@ impl Federate {
 impl Source {
     /// The day a month is judged on.
     fn day(&self, month: Month) -> Date {
-        let end = month.last_day();
-        end.checked_add(jiff::Span::new().days(self.delay)).unwrap_or(end)
+        days_after(month, self.delay)
     }
 
     /// What each economy's record said on the day a month is judged on.

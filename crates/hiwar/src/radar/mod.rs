@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use hiwar_radar::month::{Date, Month};
+use hiwar_radar::replay::Event;
 use hiwar_radar::report::records::Records;
 use hiwar_radar::scan::Rule;
 use hiwar_radar::series::{Flow, Series};
@@ -288,6 +289,19 @@ fn rule(name: &str) -> anyhow::Result<Rule> {
     let text = std::fs::read_to_string(path).with_context(|| name.to_owned())?;
     serde_json::from_str(&text)
         .with_context(|| format!("{name} is no rule; take one of the shipped ones as an example"))
+}
+
+/// Listed events from a file; none without one.
+fn events(path: Option<&Path>) -> anyhow::Result<Vec<Event>> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no list of events", path.display()))
+}
+
+/// The day so many days after the end of a month: when its numbers are released.
+fn days_after(month: Month, delay: i32) -> Date {
+    let end = month.last_day();
+    end.checked_add(jiff::Span::new().days(delay)).unwrap_or(end)
 }
 
 /// All series as known on a day.

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use hiwar_radar::month::Month;
-use hiwar_radar::replay::{self, Event};
+use hiwar_radar::replay;
 use hiwar_radar::report;
 use hiwar_radar::report::records::Records;
 
-use super::{OutputArgs, SeriesArgs, Shown, StoreArgs, rule, series};
+use super::{OutputArgs, SeriesArgs, Shown, StoreArgs, days_after, events, rule, series};
 
 /// Replay a rule month by month
 #[derive(Debug, clap::Args)]
@@ -41,19 +40,10 @@ impl Replay {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         anyhow::ensure!(self.from <= self.to, "--from {} is after --to {}", self.from, self.to);
         let rule = rule(&self.rule)?;
-        let events: Vec<Event> = match &self.events {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-                serde_json::from_str(&text)
-                    .with_context(|| format!("{} is no list of events", path.display()))?
-            }
-            None => Vec::new(),
-        };
+        let events = events(self.events.as_deref())?;
         let store = self.store.open()?;
         let filter = self.series.filter();
-        let as_of = |month: Month| {
-            month.last_day().checked_add(jiff::Span::new().days(self.delay)).unwrap_or(month.last_day())
-        };
+        let as_of = |month: Month| days_after(month, self.delay);
         let count = self.to.since(self.from) + 1;
         let bar = crate::radar::progress(count.unsigned_abs().into(), "months");
         let done = replay::replay(&rule, (self.from, self.to), &events, as_of, |day| {

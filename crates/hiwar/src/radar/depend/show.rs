@@ -48,14 +48,6 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-fn unit(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Usd => "USD",
-        Unit::Eur => "EUR",
-        Unit::Jpy => "JPY",
-    }
-}
-
 /// The code of an economy with its name.
 fn named(economy: &str) -> String {
     let name = economy_name(economy).filter(|name| *name != economy);
@@ -95,7 +87,7 @@ pub(super) fn table(made: &Made) -> String {
         book.entries.len()
     );
     for e in &book.entries {
-        entry_lines(&mut text, e, unit(book.unit));
+        entry_lines(&mut text, e, book.unit);
     }
     if let Some(churn) = &made.churn {
         text.push_str(&format!(
@@ -113,7 +105,7 @@ pub(super) fn table(made: &Made) -> String {
     text
 }
 
-fn entry_lines(text: &mut String, e: &Entry, unit: &str) {
+fn entry_lines(text: &mut String, e: &Entry, unit: Unit) {
     if let Some(name) = name_of(&e.item) {
         text.push_str(&format!("\n{name}"));
     }
@@ -291,7 +283,7 @@ pub(super) fn records(book: &Book) -> Records {
         .note("rules", rules(book))
         .note("as_of", book.as_of.to_string())
         .note("source", &*book.source)
-        .note("unit", unit(book.unit))
+        .note("unit", book.unit.to_string())
         .note("sigma_source", SIGMA_SOURCE)
         .note("world_source", world_source(book).unwrap_or_default())
         .note("risk_source", book.risk_inputs.clone().unwrap_or_default())
@@ -300,7 +292,7 @@ pub(super) fn records(book: &Book) -> Records {
         .text("as_of", all().map(|_| book.as_of))
         .text("rules", all().map(|_| format!("{}/{}", book.rules.id, book.rules.version)))
         .text("source", all().map(|_| &book.source))
-        .text("unit", all().map(|_| unit(book.unit)))
+        .text("unit", all().map(|_| book.unit))
         .text("item", all().map(|e| &e.item))
         .text_if_any("item_name", all().map(|e| name_of(&e.item).map(|n| n.text)))
         .count("months", all().map(|e| u64::from(e.months)))
@@ -375,7 +367,7 @@ pub(super) fn page(made: &Made) -> String {
     page.raw(&dependency_map("Where the most concentrated imports come from, by value", &flows));
     page.heading("Items");
     for e in book.entries.iter().take(ROWS) {
-        item(&mut page, e, unit(book.unit));
+        item(&mut page, e, book.unit);
     }
     if book.entries.len() > ROWS {
         page.paragraph(&format!(
@@ -393,7 +385,7 @@ pub(super) fn page(made: &Made) -> String {
 }
 
 /// One item: its name and a table of two columns, which a narrow screen holds.
-fn item(page: &mut Page, e: &Entry, unit: &str) {
+fn item(page: &mut Page, e: &Entry, unit: Unit) {
     let mut rows: Vec<(&str, String)> = vec![
         ("HHI", format!("{:.3} by value, {}", e.by_value.hhi, by_weight(e))),
         (
