@@ -1,0 +1,1 @@
+//! The Decentralized Claims Protocol 1.0 without I/O.

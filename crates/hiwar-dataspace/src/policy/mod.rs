@@ -1,0 +1,1 @@
+//! The subset of ODRL that is enforced.
