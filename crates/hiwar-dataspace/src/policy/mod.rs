@@ -5,23 +5,35 @@
 
 mod action;
 mod agreement;
+mod change;
+mod duty;
+mod evaluate;
+mod explain;
+mod group;
 mod instant;
 mod model;
 mod offer;
 mod operand;
 mod operator;
 mod read;
+mod request;
 mod right_operand;
 mod same;
+mod wish;
 mod write;
 
 pub use action::Action;
 pub use agreement::Agreement;
+pub use change::next_change;
+pub use duty::{Duty, RuleKind, duties};
+pub use evaluate::{Verdict, permits};
+pub use explain::{Decision, Finding, evaluate};
 pub use model::{Atomic, Constraint, Logical, LogicalKind, Policy, Rule};
 pub use offer::{MessageOffer, Offer};
 pub use operand::LeftOperand;
 pub use operator::Operator;
 pub use read::{Limits, PolicyError, read};
+pub use request::{Credential, Participant, Phase, Request};
 pub use right_operand::RightOperand;
 
 /// The vocabulary of this node: the operands of [`LeftOperand`] that ODRL has no term for are this
