@@ -46,11 +46,6 @@ impl Length {
     pub(crate) fn text(self) -> String {
         self.0.to_string()
     }
-
-    /// Whether this is no time at all.
-    pub(crate) fn is_zero(self) -> bool {
-        self.0.is_zero()
-    }
 }
 
 /// Reads a point in time with its zone: RFC 3339 and the shorter forms of `xsd:dateTime` seen in the

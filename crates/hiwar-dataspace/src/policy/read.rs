@@ -194,13 +194,17 @@ pub(crate) fn member(path: &str, name: &str) -> String {
 }
 
 impl Policy {
-    /// Reads a policy from a JSON value.
+    /// Reads a policy from a JSON value. Of an offer or an agreement only the rules are read: its
+    /// identifier, target, parties and time are left out.
     ///
     /// # Errors
     ///
     /// [`PolicyError::Form`], which names the member and how to mend it.
     pub fn from_value(value: Value) -> Result<Self, PolicyError> {
-        let members = Members::of(value, "", &MEMBERS)?;
+        const AROUND: [&str; 8] =
+            ["@context", "@id", "@type", "uid", "target", "assigner", "assignee", "timestamp"];
+        let names: Vec<&str> = MEMBERS.into_iter().chain(AROUND).collect();
+        let members = Members::of(value, "", &names)?;
         Self::from_members(members, "")
     }
 

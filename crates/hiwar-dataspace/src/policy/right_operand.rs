@@ -61,11 +61,6 @@ impl RightOperand {
             _ => self,
         }
     }
-
-    /// Whether `text` is among the values.
-    pub(crate) fn has(&self, text: &str) -> bool {
-        self.values.iter().any(|value| value == text)
-    }
 }
 
 impl From<&str> for RightOperand {

@@ -53,6 +53,11 @@ fn constraint(one: &Constraint) -> Value {
     }
 }
 
+/// The meaning of one constraint as text.
+pub(crate) fn constraint_meaning(one: &Constraint) -> String {
+    constraint(one).to_string()
+}
+
 /// Under `xone` a repeated constraint is not the same as one: both would be fulfilled.
 fn kept(mut list: Vec<Value>, kind: LogicalKind) -> Value {
     if kind != LogicalKind::Xone {
