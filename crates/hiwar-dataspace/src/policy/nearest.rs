@@ -44,7 +44,7 @@ mod tests {
         for (word, meant) in [
             ("isAnyof", Some("isAnyOf")),
             ("isAnOyf", Some("isAnyOf")),
-            ("geq", Some("gteq")),
+            ("gteg", Some("gteq")),
             ("datetime", Some("dateTime")),
             ("https://example.org/ns#isNonOf", Some("isNoneOf")),
             ("membership", None),

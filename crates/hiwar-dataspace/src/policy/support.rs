@@ -84,10 +84,33 @@ pub fn constraint_support(kind: RuleKind, action: &Action, atomic: &Atomic) -> S
     )
 }
 
+/// How other languages write operators.
+const ELSEWHERE: [(&str, &str); 17] = [
+    ("=", "eq"),
+    ("==", "eq"),
+    ("equals", "eq"),
+    ("!=", "neq"),
+    ("ne", "neq"),
+    ("<", "lt"),
+    ("<=", "lteq"),
+    ("le", "lteq"),
+    ("leq", "lteq"),
+    (">", "gt"),
+    (">=", "gteq"),
+    ("ge", "gteq"),
+    ("geq", "gteq"),
+    ("in", "isAnyOf"),
+    ("oneOf", "isAnyOf"),
+    ("notIn", "isNoneOf"),
+    ("noneOf", "isNoneOf"),
+];
+
 /// Operands and operators that are no terms at all, and values that cannot be read.
 fn form(atomic: &Atomic) -> Option<Support> {
     if let Operator::Other(term) = atomic.operator() {
-        let near = nearest(term, Operator::ALL.iter().map(Operator::as_str));
+        let usual =
+            ELSEWHERE.iter().find(|(written, _)| written.eq_ignore_ascii_case(term)).map(|(_, meant)| *meant);
+        let near = usual.or_else(|| nearest(term, Operator::ALL.iter().map(Operator::as_str)));
         let mend = near.map_or_else(
             || "write eq, neq, lt, lteq, gt, gteq, isAnyOf or isNoneOf".to_owned(),
             |near| format!("write {near}"),
