@@ -84,7 +84,7 @@ fn errors_in_the_short_form_name_line_member_and_how_to_mend_it() {
     let cases = [
         (
             r#"{"permit": {"use": {"participans": []}}}"#,
-            "line 1, column 22, permit.use.participans: unknown field `participans`; write participants",
+            "line 1, column 21, permit.use.participans: unknown field `participans`; write participants",
         ),
         (r#"{"permitt": {}}"#, "line 1, column 2, permitt: unknown field `permitt`; write permit"),
         (r#"{"permit": {}}"#, "line 1, column 13, permit: missing field `use`; "),
