@@ -1,6 +1,8 @@
 //! Decisions over the life of an agreement: what is explained, when time changes a decision, what is
 //! taken on as a duty.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
+
 use hiwar_dataspace::policy::{
     Action, Participant, Phase, Policy, RULES_VERSION, Request, RuleKind, Terms, Verdict, cannot_keep,
     duties, evaluate, next_change, permits,

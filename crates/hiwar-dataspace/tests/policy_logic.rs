@@ -4,6 +4,8 @@
 //! Vocabulary & Expression 2.2 (W3C Recommendation 2018-02-15), "Constraint Operators" and "Logical
 //! Constraint Operands"; the list of operators is that of the Dataspace Protocol 2025-1 schema.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
+
 use hiwar_dataspace::policy::{Action, RightOperand};
 use hiwar_dataspace::policy::{
     Atomic, Constraint, Credential, Decision, LeftOperand, LogicalKind, Operator, Participant, Phase, Policy,

@@ -3,6 +3,8 @@
 //!
 //! Schema: Dataspace Protocol 2025-1, `negotiation/contract-schema.json`.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
+
 use hiwar_dataspace::policy::{Agreement, Limits, MessageOffer, Offer, Policy, PolicyError, read};
 use serde_json::{Value, json};
 

@@ -1,5 +1,7 @@
 //! Terms as a person writes them: the short form, what the lint finds, who could get the data.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it goes wrong")]
+
 use hiwar_dataspace::policy::{Authoring, Participant, Policy, Severity, Terms, dry_run, lint};
 use hiwar_trust::time::Timestamp;
 use serde_json::{Value, json};
