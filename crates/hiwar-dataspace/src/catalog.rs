@@ -170,9 +170,10 @@ impl Condition {
         if !item.is_object() {
             return Err(wrong(format!("it is {}; write an object or a string", kind(item))));
         }
-        let field = first(item, &["field", "operandLeft", "leftOperand"]).and_then(Value::as_str).ok_or_else(|| {
-            wrong("it names no field; write \"field\": id, title, keyword, format or text".into())
-        })?;
+        let field =
+            first(item, &["field", "operandLeft", "leftOperand"]).and_then(Value::as_str).ok_or_else(
+                || wrong("it names no field; write \"field\": id, title, keyword, format or text".into()),
+            )?;
         let field = match local_name(field) {
             "id" | "@id" => Field::Id,
             "title" | "name" => Field::Title,
@@ -180,7 +181,8 @@ impl Condition {
             "format" => Field::Format,
             "text" => Field::Text,
             other => {
-                let problem = format!("{:?} is no field; write id, title, keyword, format or text", shown(other));
+                let problem =
+                    format!("{:?} is no field; write id, title, keyword, format or text", shown(other));
                 return Err(wrong(problem));
             }
         };
@@ -205,21 +207,32 @@ impl Test {
             },
             "eq" | "=" | "==" => Ok(Self::In(vec![one()?])),
             "in" | "isAnyOf" => {
-                let Value::Array(items) = value else { return Err("operator in takes a list of strings".into()) };
+                let Value::Array(items) = value else {
+                    return Err("operator in takes a list of strings".into());
+                };
                 if items.len() > ALTERNATIVES_MAX {
                     return Err(format!("its list has more than {ALTERNATIVES_MAX} values"));
                 }
                 let texts = items.iter().map(|i| i.as_str().map(ToOwned::to_owned));
-                texts.collect::<Option<_>>().map(Self::In).ok_or_else(|| "its list holds something else than strings".into())
+                texts
+                    .collect::<Option<_>>()
+                    .map(Self::In)
+                    .ok_or_else(|| "its list holds something else than strings".into())
             }
             "startsWith" => Ok(Self::StartsWith(one()?)),
-            other => Err(format!("{:?} is no operator; write eq, in, startsWith, or words for text", shown(other))),
+            other => {
+                Err(format!("{:?} is no operator; write eq, in, startsWith, or words for text", shown(other)))
+            }
         }
     }
 }
 
 fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).take(CONDITIONS_MAX).map(str::to_lowercase).collect()
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .take(CONDITIONS_MAX)
+        .map(str::to_lowercase)
+        .collect()
 }
 
 #[cfg(test)]
@@ -236,7 +249,10 @@ mod tests {
             Filter::read(ours.as_array().unwrap()).unwrap().conditions,
             [
                 Condition { field: Field::Keyword, test: Test::In(vec!["hs:281111".into()]) },
-                Condition { field: Field::Text, test: Test::Words(vec!["hydrogen".into(), "fluoride".into()]) },
+                Condition {
+                    field: Field::Text,
+                    test: Test::Words(vec!["hydrogen".into(), "fluoride".into()])
+                },
             ]
         );
         assert_eq!(

@@ -260,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_refused_step_says_what_would_be_taken() {
-        let error = next(Role::Consumer, Some(NegotiationState::Requested), NegotiationStep::Verify).unwrap_err();
+        let error =
+            next(Role::Consumer, Some(NegotiationState::Requested), NegotiationStep::Verify).unwrap_err();
         assert_eq!(
             error.to_string(),
             "a consumer may not send ContractAgreementVerificationMessage when the negotiation is REQUESTED; it may send ContractNegotiationTerminationMessage"

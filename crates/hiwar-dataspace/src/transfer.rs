@@ -173,7 +173,11 @@ mod tests {
             for sender in [C, P] {
                 for step in TransferStep::ALL {
                     let possible = next(sender, state, step).is_ok();
-                    assert_eq!(possible, listed.contains(&(sender, state, step)), "{sender:?} {state:?} {step:?}");
+                    assert_eq!(
+                        possible,
+                        listed.contains(&(sender, state, step)),
+                        "{sender:?} {state:?} {step:?}"
+                    );
                 }
             }
         }

@@ -8,7 +8,7 @@ use super::{Context, Message};
 use crate::policy::Offer;
 
 /// The most datasets read from one page of a catalog.
-pub const PAGE_DATASETS_MAX: usize = 10_000;
+const PAGE_DATASETS_MAX: usize = 10_000;
 /// The most catalogs inside of catalogs that are followed.
 const NESTED_MAX: usize = 8;
 
@@ -79,12 +79,14 @@ impl OfferedDataset {
     pub fn from_value(value: &Value) -> Result<Self, WireError> {
         let members = Members::of(value, "dataset")?;
         let offers = members.list("hasPolicy").into_iter().map(|offer| {
-            Offer::from_value(offer).map_err(|e| WireError::new(format!("dataset.hasPolicy.{}", e.path), e.problem))
+            Offer::from_value(offer.clone()).map_err(|e| WireError::of_policy("dataset.hasPolicy", &e))
         });
         let offers = offers.collect::<Result<Vec<_>, _>>()?;
         let mut formats = Vec::new();
         for distribution in members.list("distribution") {
-            if let Some(format) = Members::of(distribution, "dataset.distribution")?.optional_text("format")? {
+            if let Some(format) =
+                Members::of(distribution, "dataset.distribution")?.optional_text("format")?
+            {
                 formats.push(format);
             }
         }
@@ -108,7 +110,7 @@ impl SeenCatalog {
     /// left out and named in the second part.
     ///
     /// # Errors
-    /// When it is no catalog, or one of more than [`PAGE_DATASETS_MAX`] datasets.
+    /// When it is no catalog, or one of more than 10,000 datasets.
     pub fn from_value(value: &Value) -> Result<(Self, Vec<WireError>), WireError> {
         let members = Members::of(value, "message")?;
         members.expect("Catalog")?;

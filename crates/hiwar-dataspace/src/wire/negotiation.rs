@@ -173,16 +173,19 @@ fn exactly_one(members: &Members<'_>, one: &'static str, other: &'static str) ->
     match (members.get(one).is_some(), members.get(other).is_some()) {
         (true, true) => Err(WireError::new(
             other,
-            format!("{one} and {other} are both there; the first message has only {one}, the next only {other}"),
+            format!(
+                "{one} and {other} are both there; the first message has only {one}, the next only {other}"
+            ),
         )),
-        (false, false) => Err(WireError::new(one, format!("neither {one} nor {other} is there; one is required"))),
+        (false, false) => {
+            Err(WireError::new(one, format!("neither {one} nor {other} is there; one is required")))
+        }
         _ => Ok(()),
     }
 }
 
 fn offer(members: &Members<'_>) -> Result<MessageOffer, WireError> {
-    MessageOffer::from_value(members.value("offer")?)
-        .map_err(|e| WireError::new(format!("offer.{}", e.path), e.problem))
+    MessageOffer::from_value(members.value("offer")?.clone()).map_err(|e| WireError::of_policy("offer", &e))
 }
 
 impl Message for RequestMessage {
@@ -231,8 +234,8 @@ impl Message for AgreementMessage {
     fn from_value(value: &Value) -> Result<Self, WireError> {
         let members = Members::of(value, "message")?;
         members.expect(Self::TYPE)?;
-        let agreement = Agreement::from_value(members.value("agreement")?)
-            .map_err(|e| WireError::new(format!("agreement.{}", e.path), e.problem))?;
+        let agreement = Agreement::from_value(members.value("agreement")?.clone())
+            .map_err(|e| WireError::of_policy("agreement", &e))?;
         Ok(Self {
             context: Context,
             id: members.optional_text("@id")?,

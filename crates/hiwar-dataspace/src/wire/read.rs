@@ -8,6 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::CONTEXT;
+use crate::policy::PolicyError;
 
 /// The longest identifier or address that is read, in bytes.
 pub const TEXT_BYTES_MAX: usize = 2048;
@@ -26,6 +27,19 @@ impl WireError {
     /// An error at `path`.
     pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { path: path.into(), problem: problem.into() }
+    }
+
+    /// What is wrong with a policy that stands at `at`.
+    pub(crate) fn of_policy(at: &str, error: &PolicyError) -> Self {
+        match error {
+            PolicyError::Form { path, problem, mend } if path.is_empty() => {
+                Self::new(at, format!("{problem}; {mend}"))
+            }
+            PolicyError::Form { path, problem, mend } => {
+                Self::new(format!("{at}.{path}"), format!("{problem}; {mend}"))
+            }
+            other => Self::new(at, other.to_string()),
+        }
     }
 }
 
@@ -79,7 +93,10 @@ impl<'a> Members<'a> {
     pub fn get(&self, member: &str) -> Option<&'a Value> {
         let found = self.map.get(member).or_else(|| {
             // Prefixed names are rare: looked for only when the plain one is absent.
-            self.map.iter().find(|(k, _)| !k.starts_with('@') && k.contains(':') && local_name(k) == member).map(|(_, v)| v)
+            self.map
+                .iter()
+                .find(|(k, _)| !k.starts_with('@') && k.contains(':') && local_name(k) == member)
+                .map(|(_, v)| v)
         });
         found.filter(|v| !v.is_null())
     }
@@ -107,7 +124,8 @@ impl<'a> Members<'a> {
     /// # Errors
     /// As [`Members::optional_text`], and when it is absent.
     pub fn text(&self, member: &str) -> Result<String, WireError> {
-        self.optional_text(member)?.ok_or_else(|| WireError::new(self.at(member), "it is missing; it is required"))
+        self.optional_text(member)?
+            .ok_or_else(|| WireError::new(self.at(member), "it is missing; it is required"))
     }
 
     /// A member that must be there.

@@ -240,9 +240,9 @@ impl Message for TransferStatus {
             context: Context,
             provider_pid: members.text("providerPid")?,
             consumer_pid: members.text("consumerPid")?,
-            state: super::read::local_name(&state)
-                .parse()
-                .map_err(|()| WireError::new("state", format!("{:?} is no state of a transfer", shown(&state))))?,
+            state: super::read::local_name(&state).parse().map_err(|()| {
+                WireError::new("state", format!("{:?} is no state of a transfer", shown(&state)))
+            })?,
         })
     }
 }
