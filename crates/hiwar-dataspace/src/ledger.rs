@@ -152,6 +152,8 @@ pub struct Negotiation {
     pub dataset: String,
     /// The offer on the table.
     pub offer: MessageOffer,
+    /// What this side last asked for as consumer.
+    pub asked: Option<MessageOffer>,
     /// What the consumer states.
     pub statement: Statement,
     /// The agreement, from when it is sent or received.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::read::{Members, WireError, shown};
 use super::{Context, Message, reasons};
+use crate::ledger::Statement;
 use crate::negotiation::NegotiationState;
 use crate::policy::{Agreement, MessageOffer};
 
@@ -28,6 +29,19 @@ pub struct RequestMessage {
     /// Where the consumer answers; only in the first message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_address: Option<String>,
+    /// The purpose that the consumer states. An addition of ours; others do not read it.
+    #[serde(rename = "hiwar:purpose", skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// The marking that the consumer accepts. An addition of ours.
+    #[serde(rename = "hiwar:marking", skip_serializing_if = "Option::is_none")]
+    pub marking: Option<String>,
+}
+
+impl RequestMessage {
+    /// What the consumer states.
+    pub fn statement(&self) -> Statement {
+        Statement { purpose: self.purpose.clone(), marking: self.marking.clone() }
+    }
 }
 
 /// A provider makes an offer: the first message, or its answer to a request.
@@ -202,6 +216,8 @@ impl Message for RequestMessage {
             provider_pid: members.optional_text("providerPid")?,
             offer: offer(&members)?,
             callback_address: members.optional_text("callbackAddress")?,
+            purpose: members.optional_text("purpose")?,
+            marking: members.optional_text("marking")?,
         })
     }
 }

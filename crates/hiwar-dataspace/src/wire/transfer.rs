@@ -29,6 +29,12 @@ pub struct TransferRequest {
     pub data_address: Option<DataAddress>,
     /// Where the consumer answers.
     pub callback_address: String,
+    /// The purpose that the consumer states. An addition of ours; others do not read it.
+    #[serde(rename = "hiwar:purpose", skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// The marking that the consumer accepts. An addition of ours.
+    #[serde(rename = "hiwar:marking", skip_serializing_if = "Option::is_none")]
+    pub marking: Option<String>,
 }
 
 /// The data can be had, or again after a suspension.
@@ -160,6 +166,8 @@ impl Message for TransferRequest {
             format: members.text("format")?,
             data_address: address(&members)?,
             callback_address: members.text("callbackAddress")?,
+            purpose: members.optional_text("purpose")?,
+            marking: members.optional_text("marking")?,
         })
     }
 }
