@@ -19,6 +19,7 @@ pub mod json;
 mod listen;
 pub mod metrics;
 pub mod node;
+pub mod outbound;
 pub mod peer_client;
 pub mod peer_server;
 mod public;
