@@ -11,6 +11,7 @@ mod card_update;
 mod cards;
 pub mod clock;
 pub mod config;
+pub mod data_plane;
 mod deliver;
 pub mod desks;
 mod dossier;

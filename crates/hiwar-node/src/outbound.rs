@@ -67,6 +67,32 @@ impl<'a> Target<'a> {
     }
 }
 
+/// How far the addresses of a party are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Not at all: the rule decides about each.
+    Stranger,
+    /// A known peer: URLs below the address in its card are pinned; about any other the rule decides.
+    Peer {
+        /// The address in its card.
+        endpoint: String,
+        /// Digest of the TLS key in its card.
+        pin: Option<Hash>,
+    },
+}
+
+impl Trust {
+    /// How a URL of that party is reached.
+    pub fn target<'a>(&'a self, url: &'a Url) -> Target<'a> {
+        match self {
+            Self::Peer { endpoint, pin } if pinned_origin(url, endpoint).is_ok() => {
+                Target::Pinned { url, endpoint, pin: *pin }
+            }
+            _ => Target::Stranger(url),
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
