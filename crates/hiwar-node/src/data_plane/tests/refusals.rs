@@ -73,6 +73,27 @@ async fn paths_out_of_an_offered_folder_lead_nowhere() {
     }
 }
 
+/// The stamps of the system count only for files left alone for two seconds; here that is waited for, and
+/// the content swapped with its size and modification time kept, as an attacker would.
+#[cfg(unix)]
+#[tokio::test]
+async fn content_that_was_swapped_under_its_old_size_and_date_is_found_by_its_change_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("offered");
+    let mut content = content(600_000, 9);
+    std::fs::write(&path, &content).unwrap();
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let door = Door::file(&path);
+    assert!(serde_json::to_string(&door.source).unwrap().contains("changed_ns"), "the stamp counts");
+    let server = Server::start(&door, 0);
+    assert_eq!(status(server.port, "/data/t1", Some("Bearer token-0")).await.0, StatusCode::OK);
+    let date = std::fs::metadata(&path).unwrap().modified().unwrap();
+    content[5] ^= 1;
+    std::fs::write(&path, &content).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(date).unwrap();
+    assert_eq!(status(server.port, "/data/t1", Some("Bearer token-0")).await.0, StatusCode::GONE);
+}
+
 #[tokio::test]
 async fn a_changed_file_is_an_error_with_words_and_never_mixed_bytes() {
     let (folder, content, door) = offered(3_000_000);
