@@ -15,8 +15,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Parts that wait between the socket and the disk.
-const WAITING: usize = 8;
+/// Batches that wait between the socket and the disk.
+const WAITING: usize = 4;
+/// Parts are handed to the disk's thread when they have this many bytes together: waking it for each
+/// costs more than writing them.
+const BATCH_BYTES: usize = 512 * 1024;
 
 /// What a partial file is a part of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,17 +197,18 @@ pub(super) async fn drain<E>(
 ) -> Result<(Partial, Drained<E>), FileError> {
     let path = partial.path.clone();
     let mut length = partial.length;
-    let (sender, mut parts) = mpsc::channel::<Bytes>(WAITING);
+    let (sender, mut parts) = mpsc::channel::<Vec<Bytes>>(WAITING);
     let writing = tokio::task::spawn_blocking(move || {
         let mut written = Ok(());
-        while let Some(part) = parts.blocking_recv() {
-            written = partial.append(&part);
+        while let Some(batch) = parts.blocking_recv() {
+            written = batch.iter().try_for_each(|part| partial.append(part));
             if written.is_err() {
                 break;
             }
         }
         (partial, written)
     });
+    let (mut batch, mut held) = (Vec::new(), 0);
     let ended = loop {
         let next = tokio::select! {
             biased;
@@ -220,12 +224,19 @@ pub(super) async fn drain<E>(
             break Drained::TooLarge;
         }
         length += part.len() as u64;
-        // The writer ends early only for an error, which it returns.
-        if sender.send(part).await.is_err() {
-            break Drained::Whole;
+        held += part.len();
+        batch.push(part);
+        if held >= BATCH_BYTES {
+            held = 0;
+            // The writer ends early only for an error, which it returns.
+            if sender.send(std::mem::take(&mut batch)).await.is_err() {
+                break Drained::Whole;
+            }
         }
         progress(length);
     };
+    // What came before a break is kept as well.
+    drop(sender.send(batch).await);
     drop(sender);
     let (partial, written) =
         writing.await.map_err(|e| FileError { path: path.display().to_string(), problem: e.to_string() })?;

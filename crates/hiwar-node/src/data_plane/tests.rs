@@ -1,1 +1,5 @@
+//! Stories over real sockets on the loopback interface.
 
+mod pulls;
+mod refusals;
+mod rig;
