@@ -194,7 +194,8 @@ class Connector:
         until = time.monotonic() + seconds
         while True:
             state = self.call(f"/v3/{kind}/{identifier}/state")["state"]
-            if state == wanted:
+            # A provider clears up after the end, and shows that as a state of its own.
+            if state == wanted or (wanted in ("TERMINATED", "COMPLETED") and state.startswith("DEPROVISION")):
                 return self.call(f"/v3/{kind}/{identifier}")
             if state == "TERMINATED" or time.monotonic() > until:
                 found = self.call(f"/v3/{kind}/{identifier}")
