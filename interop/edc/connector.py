@@ -28,6 +28,10 @@ class Problem(Exception):
     """Something that the person who runs the script must know; printed without a trace."""
 
 
+class Terminated(Problem):
+    """A negotiation or transfer ended before it came to the state that was waited for."""
+
+
 def build():
     """The connector's jar, made with Maven when it is missing or older than what it is made from."""
     jar = TARGET / "edc-connector.jar"
@@ -199,7 +203,8 @@ class Connector:
                 return self.call(f"/v3/{kind}/{identifier}")
             if state == "TERMINATED" or time.monotonic() > until:
                 found = self.call(f"/v3/{kind}/{identifier}")
-                raise Problem(f"{self.participant}: {kind} {identifier} is {state}, not {wanted}: {found.get('errorDetail')}; see {self.log}")
+                kind_of_problem = Terminated if state == "TERMINATED" else Problem
+                raise kind_of_problem(f"{self.participant}: {kind} {identifier} is {state}, not {wanted}: {found.get('errorDetail')}; see {self.log}")
             time.sleep(every)
 
     def negotiate(self, dsp, participant, offer):
