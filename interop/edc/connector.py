@@ -21,7 +21,7 @@ TARGET = ROOT / "target" / "edc"
 LOGS = ROOT / "target" / "interop"
 PROTOCOL = "dataspace-protocol-http:2025-1"
 CONTEXT = {"@vocab": "https://w3id.org/edc/v0.0.1/ns/", "odrl": "http://www.w3.org/ns/odrl/2/"}
-PORTS = 6
+PORTS = 7
 
 
 class Problem(Exception):
@@ -32,9 +32,10 @@ class Terminated(Problem):
     """A negotiation or transfer ended before it came to the state that was waited for."""
 
 
-def build():
-    """The connector's jar, made with Maven when it is missing or older than what it is made from."""
-    jar = TARGET / "edc-connector.jar"
+def build(identity):
+    """The connector's jar with that identity (`mock` or `dcp`), made with Maven when it is missing or older than what it is made from."""
+    target = TARGET / identity
+    jar = target / "edc-connector.jar"
     sources = [ROOM / "pom.xml", *(p for p in (ROOM / "src").rglob("*") if p.is_file())]
     TARGET.mkdir(parents=True, exist_ok=True)
     with open(TARGET / "build.lock", "w") as lock:
@@ -44,7 +45,8 @@ def build():
         if not shutil.which("mvn") or not shutil.which("java"):
             raise Problem("a JDK (17 or newer) and mvn are needed")
         done = subprocess.run(
-            ["mvn", "--quiet", "--batch-mode", "-f", str(ROOM / "pom.xml"), "package", f"-DbuildDirectory={TARGET}"],
+            ["mvn", "--quiet", "--batch-mode", "-f", str(ROOM / "pom.xml"), "package", f"-P{identity}",
+             f"-DbuildDirectory={target}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             errors = [line for line in done.stdout.splitlines() if "ERROR" in line]
@@ -66,6 +68,16 @@ def free_ports(count):
     raise Problem("no free ports were found")
 
 
+def did(base):
+    """The DID of a connector with the identity `dcp` whose first port is `base`."""
+    return f"did:web:127.0.0.1%3A{base + 6}"
+
+
+def issuer(base):
+    """The DID that issues its membership credential."""
+    return did(base) + ":issuer"
+
+
 def _die_with_parent():
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
@@ -73,11 +85,13 @@ def _die_with_parent():
 class Connector:
     """One connector. Use it as a context manager: its JVM ends with the block."""
 
-    def __init__(self, participant, base=None, seen_at=None, iteration_ms=None, heap=None):
-        """`seen_at` is the root that peers are told, when a proxy stands before this connector; `iteration_ms` is how long EDC's state machines
+    def __init__(self, participant, base=None, seen_at=None, iteration_ms=None, heap=None, identity="mock", trusted=()):
+        """With identity `mock` the participant's id is `participant`; with `dcp` it is a DID on the loopback interface, and `trusted` lists the DIDs of
+        the issuers whose membership credentials are taken. `seen_at` is the root that peers are told, when a proxy stands before this connector; `iteration_ms` is how long EDC's state machines
         sleep when they find no work (EDC's own default is 1000)."""
-        self.participant = participant
+        self.name, self.identity, self.trusted = participant, identity, trusted
         self.base = base or free_ports(PORTS)
+        self.participant = participant if identity == "mock" else did(self.base)
         self.management = f"http://127.0.0.1:{self.base + 1}/management"
         self.own_root = f"http://127.0.0.1:{self.base + 2}/protocol"
         self.pull = f"http://127.0.0.1:{self.base + 5}/public"
@@ -89,7 +103,7 @@ class Connector:
         self.startup_ms = None
 
     def __enter__(self):
-        jar = build()
+        jar = build(self.identity)
         LOGS.mkdir(parents=True, exist_ok=True)
         settings = {
             "edc.participant.id": self.participant,
@@ -104,11 +118,14 @@ class Connector:
                                                ("version.", "/version")]):
             settings[f"web.http.{name}port"] = self.base + offset
             settings[f"web.http.{name}path"] = path
+        if self.identity == "dcp":
+            settings |= {"edc.iam.issuer.id": self.participant, "edc.iam.did.web.use.https": "false", "hiwar.dcp.port": self.base + 6}
+            settings |= {f"edc.iam.trusted-issuer.{number}.id": trusted for number, trusted in enumerate(self.trusted)}
         if self.iteration_ms:
             for machine in ("negotiation.consumer", "negotiation.provider", "transfer", "data.plane.selector", "dataplane"):
                 settings[f"edc.{machine}.state-machine.iteration-wait-millis"] = self.iteration_ms
-        self.log = LOGS / f"edc-{self.participant}.log"
-        self.settings = LOGS / f"edc-{self.participant}.properties"
+        self.log = LOGS / f"edc-{self.name}.log"
+        self.settings = LOGS / f"edc-{self.name}.properties"
         self.settings.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         with open(self.log, "w") as log:
             started = time.monotonic()
@@ -118,9 +135,9 @@ class Connector:
         try:
             while not self._ready():
                 if self.child.poll() is not None:
-                    raise Problem(f"the connector {self.participant} did not start; see {self.log}")
+                    raise Problem(f"the connector {self.name} did not start; see {self.log}")
                 if time.monotonic() - started > 120:
-                    raise Problem(f"the connector {self.participant} is not ready after 120 s; see {self.log}")
+                    raise Problem(f"the connector {self.name} is not ready after 120 s; see {self.log}")
                 time.sleep(0.02)
         except BaseException:
             self.__exit__()
@@ -146,7 +163,7 @@ class Connector:
             return False
 
     def described(self):
-        return {"participant": self.participant, "management": self.management, "root": self.root, "dsp": self.dsp, "pull": self.pull,
+        return {"participant": self.participant, **({"issuer": issuer(self.base)} if self.identity == "dcp" else {}), "management": self.management, "root": self.root, "dsp": self.dsp, "pull": self.pull,
                 "pid": self.child.pid, "startup_ms": self.startup_ms, "log": str(self.log.relative_to(ROOT))}
 
     def rss_mib(self):

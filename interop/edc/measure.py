@@ -4,7 +4,8 @@
 What it measures: start-up (JVM started until the version document is served and the data plane is available), resident memory at rest and at
 the end, 20 negotiations one after the other, 8 at a time, one transfer by HTTP pull until it is started, and one by HTTP push until all its data
 has arrived. A negotiation is timed from the call of the consumer's management API until that API shows FINALIZED; the state is asked every 5 ms.
-State is in memory, identity is EDC's mock: no signature is made or checked. A negotiation that EDC itself terminated is counted as lost and made
+State is in memory. With the identity mock no signature is made or checked; with dcp every message has a signed token, and its receiver asks the
+sender's wallet for a presentation and checks it. A negotiation that EDC itself terminated is counted as lost and made
 again: its provider can be faster than its consumer has stored its own request, and takes the 409 that it then gets as final. Without
 --iteration-ms everything runs twice: with EDC's defaults, and with 50 ms between the rounds of its state machines, as in its own tests.
 """
@@ -19,7 +20,7 @@ import sys
 import threading
 import time
 
-from connector import Connector, Problem, Terminated
+from connector import PORTS, Connector, Problem, Terminated, free_ports, issuer
 
 DATA = b"".join(hashlib.sha256(i.to_bytes(4, "big")).digest() for i in range(8192))  # 256 KiB that do not compress
 
@@ -78,12 +79,14 @@ def push(consumer, provider, agreement, sink):
     return round((time.monotonic() - started) * 1000)
 
 
-def measure(iteration_ms, sequential, parallel):
+def measure(iteration_ms, sequential, parallel, identity):
     files = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
     threading.Thread(target=files.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{files.server_port}/data"
-    with Connector("provider", iteration_ms=iteration_ms) as provider, Connector("consumer", iteration_ms=iteration_ms) as consumer:
-        result = {"iteration_ms": iteration_ms or 1000, "startup_ms": [provider.startup_ms, consumer.startup_ms],
+    bases = [free_ports(PORTS), free_ports(PORTS)]
+    settings = {"iteration_ms": iteration_ms, "identity": identity, "trusted": [issuer(base) for base in bases]}
+    with Connector("provider", bases[0], **settings) as provider, Connector("consumer", bases[1], **settings) as consumer:
+        result = {"identity": identity, "iteration_ms": iteration_ms or 1000, "startup_ms": [provider.startup_ms, consumer.startup_ms],
                   "rss_at_rest_mib": [provider.rss_mib()[0], consumer.rss_mib()[0]]}
         provider.publish("asset-1", url)
         offer = consumer.offer(provider.dsp, provider.participant, "asset-1")
@@ -121,13 +124,14 @@ def main():
     parser.add_argument("--iteration-ms", type=int, help="only with this pause between the rounds of EDC's state machines")
     parser.add_argument("--sequential", type=int, default=20)
     parser.add_argument("--parallel", type=int, default=8)
+    parser.add_argument("--identity", choices=["mock", "dcp"], default="mock")
     arguments = parser.parse_args()
     for iteration_ms in [arguments.iteration_ms] if arguments.iteration_ms else [None, 50]:
-        result = measure(iteration_ms, arguments.sequential, arguments.parallel)
+        result = measure(iteration_ms, arguments.sequential, arguments.parallel, arguments.identity)
         if arguments.json:
             print(json.dumps(result), flush=True)
             continue
-        print(f"EDC 0.15.1, state machines every {result.pop('iteration_ms')} ms")
+        print(f"EDC 0.15.1, identity {result.pop('identity')}, state machines every {result.pop('iteration_ms')} ms")
         for name, value in result.items():
             print(f"  {name:26} {value}")
         sys.stdout.flush()
