@@ -1,0 +1,23 @@
+//! The data plane: content moves here, under transfers that were agreed on elsewhere.
+//!
+//! Nothing here knows how a transfer came about. Who may take or bring content is asked through
+//! [`Gate`]; where content goes to or comes from is told by [`Access`].
+
+mod access;
+mod gate;
+mod partial;
+mod pull;
+mod range;
+mod retry;
+mod serve;
+pub mod source;
+
+pub use self::access::{Access, AccessError, HTTP_ENDPOINT, Renewal};
+pub use self::gate::{Admission, Gate, InboxAdmission, InboxGate, Refusal, Served};
+pub use self::partial::FileError;
+pub use self::pull::{Progress, Pull, Pulled};
+pub use self::retry::{NoRenewal, Renew, Retry, TransferError};
+pub use self::serve::{STREAMS_MAX, Serve};
+
+#[cfg(test)]
+mod tests;

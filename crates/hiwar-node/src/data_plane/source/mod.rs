@@ -1,0 +1,126 @@
+//! Where offered data comes from.
+
+mod backend;
+mod file;
+mod folder;
+mod pin;
+
+use std::ops::Range;
+use std::path::Path;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use hiwar_trust::hash::Hash;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+
+pub use self::backend::BackendSource;
+pub use self::file::{FileSource, PinnedFile};
+pub use self::folder::{FILES_MAX, FolderSource, MANIFEST_TYPE, Manifest, ManifestError, ManifestFile};
+pub use self::pin::{Changed, Fingerprint};
+use crate::outbound::OutboundError;
+
+/// Content on its way.
+pub type ContentStream = Pin<Box<dyn Stream<Item = Result<Bytes, SourceError>> + Send>>;
+
+/// Why content cannot be given.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// It cannot be read. For the operator; whoever asks is told only that.
+    #[error("the content cannot be read: {0}")]
+    Read(String),
+    /// It is no longer what was offered.
+    #[error("the content was changed after it was offered: {0}; its provider must offer it anew")]
+    Changed(#[from] Changed),
+    /// There is nothing at this path.
+    #[error("there is nothing at this path; the transfer's own address lists what there is")]
+    NoSuchPath,
+    /// A file of a folder was replaced by a link out of it.
+    #[error("a file of the folder leads out of it")]
+    Escapes,
+    /// A folder's manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The service behind the node.
+    #[error("the service behind this node gave no content: {0}")]
+    Backend(String),
+    /// The service behind the node may not be reached.
+    #[error("the service behind this node: {0}")]
+    Outbound(#[from] OutboundError),
+}
+
+impl SourceError {
+    fn read(path: &Path, error: &std::io::Error) -> Self {
+        Self::Read(format!("{}: {error}", path.display()))
+    }
+}
+
+/// What is offered. As JSON it is kept with the offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Source {
+    /// One file.
+    File(FileSource),
+    /// A folder.
+    Folder(FolderSource),
+    /// A service over HTTP.
+    Http(BackendSource),
+}
+
+impl Source {
+    /// SHA-256 of the content that was offered: of a file, or of a folder's manifest. A service's
+    /// content is not known beforehand.
+    pub fn sha256(&self) -> Option<Hash> {
+        match self {
+            Self::File(file) => Some(file.pinned.sha256),
+            Self::Folder(folder) => Some(Hash::of(&folder.manifest())),
+            Self::Http(_) => None,
+        }
+    }
+}
+
+/// Content that was opened.
+#[derive(Debug)]
+pub struct Content {
+    /// Bytes.
+    pub size: u64,
+    /// Strong entity tag, with its quotes.
+    pub etag: String,
+    /// SHA-256, when it is known.
+    pub sha256: Option<Hash>,
+    /// Media type; `application/octet-stream` when absent.
+    pub media_type: Option<String>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    File(PinnedFile),
+    Memory(Bytes),
+}
+
+impl Content {
+    /// The bytes of `range`, which must lie within the content.
+    pub fn stream(self, range: Range<u64>) -> ContentStream {
+        match self.body {
+            Body::File(file) => file.stream(range),
+            Body::Memory(bytes) => {
+                let within = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                let part = bytes.slice(within(range.start)..within(range.end));
+                Box::pin(futures_util::stream::once(std::future::ready(Ok(part))))
+            }
+        }
+    }
+}
+
+/// An answer that is passed on as it came.
+pub struct Relayed {
+    /// Status.
+    pub status: StatusCode,
+    /// The headers that concern the content.
+    pub headers: HeaderMap,
+    /// The content.
+    pub stream: ContentStream,
+}

@@ -1,0 +1,181 @@
+//! A file as it was when it was offered: its SHA-256, and that of each of its blocks, so that every
+//! byte is checked before it leaves, whatever range is asked for.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::ops::Range;
+use std::path::Path;
+
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hiwar_trust::hash::Hash;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// Smallest block, in bytes.
+const BLOCK_MIN: u64 = 256 * 1024;
+/// Largest block, in bytes: what must be read and checked before one byte of it is sent.
+const BLOCK_MAX: u64 = 4 * 1024 * 1024;
+/// A file has about this many blocks at most, until its blocks have the largest size.
+const BLOCKS: u64 = 16_384;
+
+/// The content of a file at the time it was offered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fingerprint {
+    /// Bytes in the file.
+    pub size: u64,
+    /// SHA-256 of the whole.
+    pub sha256: Hash,
+    /// Bytes in a block; the last one may be shorter.
+    block: u64,
+    /// The blocks' SHA-256 one after another; written as base64.
+    #[serde(with = "digests")]
+    digests: Vec<u8>,
+}
+
+/// The file is no longer what was offered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Changed {
+    /// Its size changed.
+    #[error("it had {offered} bytes when it was offered and has {found} now")]
+    Size {
+        /// Bytes when it was offered.
+        offered: u64,
+        /// Bytes now.
+        found: u64,
+    },
+    /// Its content changed.
+    #[error("bytes {from} to {to} are not those that were offered")]
+    Content {
+        /// First byte of the block.
+        from: u64,
+        /// The byte behind the block.
+        to: u64,
+    },
+}
+
+impl Fingerprint {
+    /// Reads the file and takes its fingerprint. This blocks for as long as reading takes.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no regular file, or changes its size meanwhile.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        let held = file.metadata()?;
+        if !held.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        let block = (held.len() / BLOCKS).next_power_of_two().clamp(BLOCK_MIN, BLOCK_MAX);
+        let mut buffer = vec![0; usize::try_from(block).unwrap_or(usize::MAX)];
+        let (mut whole, mut digests, mut size) = (Sha256::new(), Vec::new(), 0_u64);
+        loop {
+            let read = fill(&mut file, &mut buffer)?;
+            let part = buffer.get(..read).unwrap_or_default();
+            if part.is_empty() {
+                break;
+            }
+            whole.update(part);
+            digests.extend_from_slice(&Sha256::digest(part));
+            size += read as u64;
+        }
+        if size != held.len() {
+            return Err(io::Error::other("it changed while it was read"));
+        }
+        Ok(Self { size, sha256: Hash(whole.finalize().into()), block, digests })
+    }
+
+    /// The block-aligned range of bytes, about `length` long, that begins at or before `at`.
+    pub(super) fn span(&self, at: u64, length: u64) -> Range<u64> {
+        let first = at - at % self.block;
+        let length = length.max(self.block).next_multiple_of(self.block);
+        first..first.saturating_add(length).min(self.size)
+    }
+
+    /// Checks whole blocks that begin at `from`.
+    ///
+    /// # Errors
+    /// Which block differs.
+    pub(super) fn check(&self, from: u64, bytes: &[u8]) -> Result<(), Changed> {
+        let block = usize::try_from(self.block).unwrap_or(usize::MAX);
+        let first = usize::try_from(from / self.block).unwrap_or(usize::MAX);
+        let expected = self.digests.chunks_exact(32).skip(first);
+        let mut expected = expected.chain(std::iter::repeat(&[][..]));
+        let mut at = from;
+        for part in bytes.chunks(block) {
+            let to = at + part.len() as u64;
+            if expected.next() != Some(Sha256::digest(part).as_slice()) {
+                return Err(Changed::Content { from: at, to });
+            }
+            at = to;
+        }
+        Ok(())
+    }
+
+    /// The strong entity tag: the digest itself.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.sha256)
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+mod digests {
+    use super::{BASE64, Deserialize, Serialize};
+    use base64::Engine as _;
+
+    pub(super) fn serialize<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        BASE64.encode(bytes).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        BASE64.decode(text.as_bytes()).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_byte_is_found_in_its_block_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let mut content: Vec<u8> = (0..700_000_u32).map(|i| (i % 251) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let print = Fingerprint::of(&path).unwrap();
+        assert_eq!((print.size, print.sha256), (700_000, Hash::of(&content)));
+        let json = serde_json::to_string(&print).unwrap();
+        assert_eq!(serde_json::from_str::<Fingerprint>(&json).unwrap(), print);
+        assert_eq!(print.check(0, &content), Ok(()));
+        assert_eq!(print.span(300_000, 1), 262_144..524_288);
+        assert_eq!(print.span(600_000, 1 << 20), 524_288..700_000);
+        content[300_000] ^= 1;
+        assert_eq!(print.check(0, &content[..262_144]), Ok(()));
+        assert_eq!(print.check(524_288, &content[524_288..]), Ok(()));
+        let changed = Changed::Content { from: 262_144, to: 524_288 };
+        assert_eq!(print.check(262_144, &content[262_144..]), Err(changed));
+        assert!(print.check(700_000, b"more").is_err(), "beyond the end nothing was offered");
+    }
+
+    #[test]
+    fn a_folder_or_a_missing_file_has_no_fingerprint() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Fingerprint::of(folder.path()).is_err());
+        assert!(Fingerprint::of(&folder.path().join("none")).is_err());
+    }
+}
