@@ -68,14 +68,14 @@ def free_ports(count):
     raise Problem("no free ports were found")
 
 
-def did(base):
-    """The DID of a connector with the identity `dcp` whose first port is `base`."""
-    return f"did:web:127.0.0.1%3A{base + 6}"
+def did(wallet):
+    """The DID of a connector with the identity `dcp` whose wallet is at that port."""
+    return f"did:web:127.0.0.1%3A{wallet}"
 
 
-def issuer(base):
+def issuer(wallet):
     """The DID that issues its membership credential."""
-    return did(base) + ":issuer"
+    return did(wallet) + ":issuer"
 
 
 def _die_with_parent():
@@ -85,13 +85,14 @@ def _die_with_parent():
 class Connector:
     """One connector. Use it as a context manager: its JVM ends with the block."""
 
-    def __init__(self, participant, base=None, seen_at=None, iteration_ms=None, heap=None, identity="mock", trusted=()):
+    def __init__(self, participant, base=None, seen_at=None, iteration_ms=None, heap=None, identity="mock", trusted=(), wallet=None):
         """With identity `mock` the participant's id is `participant`; with `dcp` it is a DID on the loopback interface, and `trusted` lists the DIDs of
-        the issuers whose membership credentials are taken. `seen_at` is the root that peers are told, when a proxy stands before this connector; `iteration_ms` is how long EDC's state machines
+        the issuers whose membership credentials are taken. `seen_at` is the root that peers are told, and `wallet` the port in the DID, when a proxy stands before this connector; `iteration_ms` is how long EDC's state machines
         sleep when they find no work (EDC's own default is 1000)."""
         self.name, self.identity, self.trusted = participant, identity, trusted
         self.base = base or free_ports(PORTS)
-        self.participant = participant if identity == "mock" else did(self.base)
+        self.wallet = wallet or self.base + 6
+        self.participant = participant if identity == "mock" else did(self.wallet)
         self.management = f"http://127.0.0.1:{self.base + 1}/management"
         self.own_root = f"http://127.0.0.1:{self.base + 2}/protocol"
         self.pull = f"http://127.0.0.1:{self.base + 5}/public"
@@ -119,7 +120,8 @@ class Connector:
             settings[f"web.http.{name}port"] = self.base + offset
             settings[f"web.http.{name}path"] = path
         if self.identity == "dcp":
-            settings |= {"edc.iam.issuer.id": self.participant, "edc.iam.did.web.use.https": "false", "hiwar.dcp.port": self.base + 6}
+            settings |= {"edc.iam.issuer.id": self.participant, "edc.iam.did.web.use.https": "false", "hiwar.dcp.port": self.base + 6,
+                         "hiwar.dcp.seen-at": self.wallet}
             settings |= {f"edc.iam.trusted-issuer.{number}.id": trusted for number, trusted in enumerate(self.trusted)}
         if self.iteration_ms:
             for machine in ("negotiation.consumer", "negotiation.provider", "transfer", "data.plane.selector", "dataplane"):
@@ -163,7 +165,7 @@ class Connector:
             return False
 
     def described(self):
-        return {"participant": self.participant, **({"issuer": issuer(self.base)} if self.identity == "dcp" else {}), "management": self.management, "root": self.root, "dsp": self.dsp, "pull": self.pull,
+        return {"participant": self.participant, **({"issuer": issuer(self.wallet)} if self.identity == "dcp" else {}), "management": self.management, "root": self.root, "dsp": self.dsp, "pull": self.pull,
                 "pid": self.child.pid, "startup_ms": self.startup_ms, "log": str(self.log.relative_to(ROOT))}
 
     def rss_mib(self):

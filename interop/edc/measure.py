@@ -84,7 +84,7 @@ def measure(iteration_ms, sequential, parallel, identity):
     threading.Thread(target=files.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{files.server_port}/data"
     bases = [free_ports(PORTS), free_ports(PORTS)]
-    settings = {"iteration_ms": iteration_ms, "identity": identity, "trusted": [issuer(base) for base in bases]}
+    settings = {"iteration_ms": iteration_ms, "identity": identity, "trusted": [issuer(base + 6) for base in bases]}
     with Connector("provider", bases[0], **settings) as provider, Connector("consumer", bases[1], **settings) as consumer:
         result = {"identity": identity, "iteration_ms": iteration_ms or 1000, "startup_ms": [provider.startup_ms, consumer.startup_ms],
                   "rss_at_rest_mib": [provider.rss_mib()[0], consumer.rss_mib()[0]]}

@@ -49,6 +49,9 @@ public final class DcpIdentity implements ServiceExtension {
     @Setting(key = "hiwar.dcp.port", description = "Port on the loopback interface")
     private int port;
 
+    @Setting(key = "hiwar.dcp.seen-at", description = "The port in the DID, when a proxy stands in front", required = false, defaultValue = "0")
+    private int seenAt;
+
     /** Tokens that we gave out, with which a verifier may ask for the credential. */
     private final Set<String> accessTokens = ConcurrentHashMap.newKeySet();
     private HttpServer server;
@@ -97,7 +100,7 @@ public final class DcpIdentity implements ServiceExtension {
     }
 
     private void makeKeys() {
-        holder = "did:web:127.0.0.1%3A" + port;
+        holder = "did:web:127.0.0.1%3A" + visiblePort();
         issuer = holder + ":issuer";
         try {
             holderKey = new ECKeyGenerator(Curve.P_256).keyID(holder + "#key-1").generate();
@@ -105,6 +108,10 @@ public final class DcpIdentity implements ServiceExtension {
         } catch (JOSEException error) {
             throw new EdcException(error);
         }
+    }
+
+    private int visiblePort() {
+        return seenAt == 0 ? port : seenAt;
     }
 
     private Map<String, Object> document(String did, ECKey key) {
@@ -115,7 +122,7 @@ public final class DcpIdentity implements ServiceExtension {
             "authentication", List.of(key.getKeyID()),
             "assertionMethod", List.of(key.getKeyID()),
             "capabilityInvocation", List.of(key.getKeyID()),
-            "service", List.of(Map.of("id", did + "#credentials", "type", "CredentialService", "serviceEndpoint", "http://127.0.0.1:" + port)));
+            "service", List.of(Map.of("id", did + "#credentials", "type", "CredentialService", "serviceEndpoint", "http://127.0.0.1:" + visiblePort())));
     }
 
     private void present(HttpExchange exchange) throws IOException {
