@@ -7,6 +7,9 @@ use hiwar_dialogue::engine::EngineConfig;
 use hiwar_trust::did::Did;
 use serde::{Deserialize, Serialize};
 
+use crate::dataspace::config::DataspaceConfig;
+use crate::outbound::AddressRule;
+
 /// The file's name.
 pub const CONFIG_FILE: &str = "hiwar.toml";
 
@@ -39,6 +42,12 @@ pub struct Config {
     /// How delivery behaves.
     #[serde(default)]
     pub delivery: DeliveryConfig,
+    /// The dataspace.
+    #[serde(default, skip_serializing_if = "DataspaceConfig::is_standard")]
+    pub dataspace: DataspaceConfig,
+    /// Where URLs given by others may lead.
+    #[serde(default, skip_serializing_if = "is_standard_rule")]
+    pub outbound: AddressRule,
     /// What is logged: an `EnvFilter` directive such as `info` or `hiwar=debug`.
     #[serde(default = "standard_log")]
     pub log: String,
@@ -101,6 +110,10 @@ impl Default for DeliveryConfig {
             long_poll_ms: 25_000,
         }
     }
+}
+
+fn is_standard_rule(rule: &AddressRule) -> bool {
+    *rule == AddressRule::default()
 }
 
 /// The host that a certificate names. Peers look at its key only.

@@ -287,6 +287,8 @@ fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCa
     write_secret(&dir.join(CERTIFICATE_KEY), certificate_key.as_bytes())?;
     write_secret(&dir.join(API_TOKEN), hex::encode(random::<32>()?).as_bytes())?;
     let config = Config {
+        dataspace: Default::default(),
+        outbound: Default::default(),
         did: new.did.clone(),
         name: new.name.clone(),
         listen: new.listen,

@@ -12,6 +12,7 @@ mod cards;
 pub mod clock;
 pub mod config;
 pub mod data_plane;
+pub mod dataspace;
 mod deliver;
 pub mod desks;
 mod dossier;

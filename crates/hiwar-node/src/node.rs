@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::now;
 use crate::config::{Config, ConfigError, Tls};
+use crate::dataspace::{Dataspace, DataspaceError};
 use crate::desks::Desks;
 use crate::folder::{self, FolderError};
 use crate::metrics::Metrics;
@@ -55,6 +56,9 @@ pub enum NodeError {
     /// A restore could not be declared.
     #[error(transparent)]
     Rotation(#[from] RotationError),
+    /// The dataspace cannot start.
+    #[error(transparent)]
+    Dataspace(#[from] DataspaceError),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -92,6 +96,7 @@ pub(crate) struct Shared {
     /// What the peers' listener shows.
     pub(crate) certificates: Arc<tls::Certificates>,
     passphrase: Option<Zeroizing<Vec<u8>>>,
+    dataspace: Arc<Dataspace>,
     keys: RwLock<Keys>,
     readers: Mutex<Vec<SqliteReader>>,
 }
@@ -116,8 +121,14 @@ impl Shared {
         }
     }
 
+    /// The connector.
+    pub(crate) fn dataspace(&self) -> &Arc<Dataspace> {
+        &self.dataspace
+    }
+
     /// Goes on with other keys.
     pub(crate) fn set_keys(&self, keys: Keys) {
+        self.dataspace.callers.forget_made();
         match self.keys.write() {
             Ok(mut held) => *held = keys,
             Err(poisoned) => *poisoned.into_inner() = keys,
@@ -179,7 +190,7 @@ pub struct Node {
     peers_at: Option<SocketAddr>,
     api_at: SocketAddr,
     tasks: Vec<tokio::task::JoinHandle<()>>,
-    writer_thread: std::thread::JoinHandle<()>,
+    threads: [std::thread::JoinHandle<()>; 2],
 }
 
 impl Node {
@@ -208,7 +219,10 @@ impl Node {
         );
         let metrics = Arc::new(Metrics::new());
         let (writer, writer_thread) = Writer::start(store, config.engine(), keys.clone(), metrics.clone())?;
+        let own = writer.directory().get(&config.did).and_then(|i| i.latest().endpoints.first().cloned());
+        let prepared = Dataspace::prepare(dir, &config, &own.unwrap_or_default())?;
         let shared = Arc::new(Shared {
+            dataspace: prepared.dataspace.clone(),
             did: config.did.clone(),
             dir: dir.to_owned(),
             writer,
@@ -230,7 +244,8 @@ impl Node {
             rotation::declare_restore(&shared).await?;
             folder::clear_restored(dir)?;
         }
-        let mut tasks = Vec::new();
+        let (driver, dataspace_thread) = prepared.start(&shared).await?;
+        let mut tasks = vec![driver];
         let api_at = local(&api_listener)?;
         tasks.push(serve_plain(shared.clone(), api_listener, api::router(shared.clone())));
         let mut peers_at = None;
@@ -240,7 +255,7 @@ impl Node {
         }
         tasks.push(tokio::spawn(deliver::supervise(shared.clone())));
         tasks.push(tokio::spawn(attachments::fetch_wanted(shared.clone())));
-        Ok(Self { shared, peers_at, api_at, tasks, writer_thread })
+        Ok(Self { shared, peers_at, api_at, tasks, threads: [writer_thread, dataspace_thread] })
     }
 
     /// The participant it speaks for.
@@ -268,10 +283,11 @@ impl Node {
             }
         }
         drop(self.shared);
-        let thread = self.writer_thread;
-        let joined = tokio::task::spawn_blocking(move || thread.join());
-        if tokio::time::timeout(STOP_LIMIT, joined).await.is_err() {
-            tracing::warn!("the writer did not stop in time; nothing acknowledged is lost");
+        for thread in self.threads {
+            let joined = tokio::task::spawn_blocking(move || thread.join());
+            if tokio::time::timeout(STOP_LIMIT, joined).await.is_err() {
+                tracing::warn!("a writer did not stop in time; nothing acknowledged is lost");
+            }
         }
     }
 }

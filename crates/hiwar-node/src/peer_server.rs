@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::attachments;
 use crate::clock::{now, random};
+use crate::data_plane::Serve;
+use crate::dataspace;
 use crate::metrics::CodeLabel;
 use crate::node::Shared;
 use crate::peer_client::{DESTINATION, ErrorBody, PREFIX, SEQUENCE, SESSION, SessionAnswer, SessionRequest};
@@ -109,7 +111,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/log/checkpoint", get(public::checkpoint))
         .route("/log/{*tile}", get(tile))
         .fallback(public::did_document_at_path)
-        .with_state(shared)
+        .with_state(shared.clone())
+        .merge(dataspace::router(shared.clone()))
+        .merge(Serve::new(shared.dataspace().door(), shared.dataspace().outbound.clone()).routes())
 }
 
 async fn tile(State(shared): State<Arc<Shared>>, Path(path): Path<String>) -> Response {

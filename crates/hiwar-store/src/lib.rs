@@ -11,6 +11,7 @@ pub mod attachments;
 pub mod backup;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub mod dataspace;
 mod error;
 pub mod memory;
 mod sqlite;

@@ -6,6 +6,7 @@
 
 mod bench;
 mod commands;
+mod data;
 mod demo;
 mod radar;
 
@@ -37,6 +38,9 @@ enum Command {
     /// Dialogues on a running node
     #[command(subcommand)]
     Dialogue(commands::dialogue::DialogueCommand),
+    /// Offer data under terms, and get data of others under theirs
+    #[command(subcommand)]
+    Data(data::DataCommand),
     /// Early warning over trade tables and firm networks; works without a node
     #[command(subcommand)]
     Radar(radar::RadarCommand),
@@ -81,6 +85,7 @@ fn main() -> ExitCode {
         Command::Invitation(c) => c.run(),
         Command::Peer(c) => c.run(),
         Command::Dialogue(c) => c.run(),
+        Command::Data(c) => c.run(),
         Command::Radar(c) => c.run(),
         Command::Dossier(c) => c.run(),
         Command::Verify(c) => c.run(),

@@ -5,6 +5,7 @@
 
 mod alarms;
 mod card;
+mod data;
 mod dialogues;
 mod entries;
 mod files;
@@ -164,6 +165,21 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/desks/{desk}/tokens", post(operations::new_token).delete(operations::revoke_tokens))
         .route("/api/v1/keys/rotate", post(operations::rotate))
         .route("/api/v1/backup", post(operations::backup))
+        .route("/api/v1/data/terms", post(data::check))
+        .route("/api/v1/data/datasets", get(data::datasets).post(data::offer))
+        .route("/api/v1/data/datasets/{id}", axum::routing::delete(data::withdraw))
+        .route("/api/v1/data/catalog", post(data::catalog))
+        .route("/api/v1/data/negotiations", get(data::negotiations).post(data::negotiate))
+        .route("/api/v1/data/negotiations/{pid}", get(data::negotiation))
+        .route("/api/v1/data/negotiations/{pid}/step", post(data::negotiation_step))
+        .route("/api/v1/data/agreements", get(data::agreements))
+        .route("/api/v1/data/agreements/{id}/end", post(data::end_agreement))
+        .route("/api/v1/data/pulls", post(data::pull))
+        .route("/api/v1/data/transfers", get(data::transfers))
+        .route("/api/v1/data/transfers/{pid}", get(data::transfer))
+        .route("/api/v1/data/transfers/{pid}/step", post(data::transfer_step))
+        .route("/api/v1/data/transfers/{pid}/content", get(data::content))
+        .route("/api/v1/data/explain/{id}", get(data::explain))
         .layer(axum::extract::DefaultBodyLimit::max(JSON_BYTES_MAX))
         .layer(middleware::from_fn_with_state(shared.clone(), must_bear_token));
     Router::new()

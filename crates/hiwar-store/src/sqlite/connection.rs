@@ -12,7 +12,7 @@ use crate::error::StorageError;
 pub const DATABASE_FILE: &str = "hiwar.db";
 
 /// Tells the database from those of other programs: "HIWR".
-pub(super) const APPLICATION_ID: i32 = 0x4849_5752;
+pub(crate) const APPLICATION_ID: i32 = 0x4849_5752;
 /// How long to wait for a lock that a tool such as `sqlite3` holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of the writer.
@@ -29,12 +29,12 @@ const LOG_BYTES_KEPT: i32 = 64 * 1024 * 1024;
 const STATEMENTS: usize = 96;
 
 /// Where the database of a folder is.
-pub(super) fn database_path(dir: &Path) -> PathBuf {
+pub(crate) fn database_path(dir: &Path) -> PathBuf {
     dir.join(DATABASE_FILE)
 }
 
 /// Opens the writer's connection, making the file when it is not there.
-pub(super) fn open_writer(path: &Path) -> Result<Connection, StorageError> {
+pub(crate) fn open_writer(path: &Path) -> Result<Connection, StorageError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = open(path, flags, WRITER_CACHE_KIB)?;
@@ -59,7 +59,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StorageError> {
 }
 
 /// Opens a connection that only reads.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, StorageError> {
+pub(crate) fn open_reader(path: &Path) -> Result<Connection, StorageError> {
     if !path.exists() {
         return Err(StorageError::NoStore { path: path.to_owned() });
     }
@@ -96,7 +96,7 @@ fn not_ours_or(error: rusqlite::Error, path: &Path) -> StorageError {
 
 /// What an error of the database means to the ledger.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
+pub(crate) fn store_error(error: rusqlite::Error) -> StoreError {
     let text = error.to_string();
     match &error {
         rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
@@ -117,13 +117,13 @@ pub(super) fn store_error(error: rusqlite::Error) -> StoreError {
 }
 
 /// A number as the database holds it.
-pub(super) fn to_integer(number: u64) -> Result<i64, StoreError> {
+pub(crate) fn to_integer(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number)
         .map_err(|_| StoreError::Failed(format!("{number} is larger than the database can hold")))
 }
 
 /// A number as the database gives it back.
-pub(super) fn from_integer(number: i64) -> Result<u64, StoreError> {
+pub(crate) fn from_integer(number: i64) -> Result<u64, StoreError> {
     u64::try_from(number)
         .map_err(|_| StoreError::Damaged(format!("{number} stands where no negative number can")))
 }

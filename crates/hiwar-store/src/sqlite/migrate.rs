@@ -10,17 +10,17 @@ use super::connection::{APPLICATION_ID, store_error};
 use crate::error::StorageError;
 
 /// One step of the schema.
-pub(super) struct Migration {
+pub(crate) struct Migration {
     /// Its version, from 1 without gaps.
-    pub(super) version: i64,
+    pub(crate) version: i64,
     /// Its name.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Its statements.
-    pub(super) sql: &'static str,
+    pub(crate) sql: &'static str,
 }
 
 /// All steps, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[
+pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "first", sql: include_str!("../../migrations/sqlite/0001_first.sql") },
     Migration {
         version: 2,
@@ -33,7 +33,7 @@ const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum BLOB NOT NULL) STRICT";
 
 /// Brings the schema up to date.
-pub(super) fn migrate(
+pub(crate) fn migrate(
     connection: &mut Connection,
     path: &Path,
     migrations: &[Migration],
@@ -46,7 +46,7 @@ pub(super) fn migrate(
 }
 
 /// Makes sure that the schema is the newest known, for those who may not change it.
-pub(super) fn require_current(
+pub(crate) fn require_current(
     connection: &Connection,
     path: &Path,
     migrations: &[Migration],
@@ -60,7 +60,7 @@ pub(super) fn require_current(
 }
 
 /// Makes sure that no step of the schema is unknown; it may be an earlier one.
-pub(super) fn require_known(
+pub(crate) fn require_known(
     connection: &Connection,
     path: &Path,
     migrations: &[Migration],

@@ -9,9 +9,9 @@
 //! * `check` — a node's log and store held against each other.
 
 mod check;
-mod connection;
+pub(crate) mod connection;
 mod lock;
-mod migrate;
+pub(crate) mod migrate;
 mod names;
 mod queries;
 mod read;

@@ -1,0 +1,34 @@
+//! The dataspace for desks: offers, catalogs, negotiations, agreements, transfers.
+
+mod offers;
+mod processes;
+mod remote;
+
+pub(super) use offers::{check, list as datasets, offer, withdraw};
+pub(super) use processes::{
+    agreements, content, end_agreement, explain, negotiation, negotiation_step, negotiations, transfer,
+    transfer_step, transfers,
+};
+pub(super) use remote::{catalog, negotiate, pull};
+
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use hiwar_dataspace::connector::{Refusal, RefusalKind};
+use serde::de::DeserializeOwned;
+
+use super::ApiError;
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.kind {
+            RefusalKind::BadRequest => StatusCode::CONFLICT,
+            RefusalKind::NotFound => StatusCode::NOT_FOUND,
+            RefusalKind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, refusal.code, refusal.reason)
+    }
+}
+
+fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
+    crate::json::parse(bytes).map_err(|e| ApiError::bad_request(format!("the body: {e}")))
+}

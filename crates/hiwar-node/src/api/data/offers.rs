@@ -1,0 +1,196 @@
+//! What this node offers, and what terms would mean before they are offered.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use hiwar_dataspace::catalog::{Dataset, Filter, PULL};
+use hiwar_dataspace::policy::{Authoring, Offer, Severity, Terms, dry_run, lint};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::body;
+use crate::api::{ApiError, By, must_be_operator};
+use crate::clock::{now, random};
+use crate::data_plane::source::{FileSource, FolderSource, Source};
+use crate::dataspace::SERVICE;
+use crate::node::Shared;
+
+/// Datasets in one answer.
+const LISTED_MAX: usize = 1000;
+
+/// Terms as a person writes them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Checking {
+    /// The text of the file.
+    terms: String,
+}
+
+/// Something to be offered.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Offering {
+    /// Its identifier; made when absent.
+    #[serde(default)]
+    id: Option<String>,
+    title: String,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    keywords: Vec<String>,
+    #[serde(default)]
+    media_type: Option<String>,
+    /// The text of the terms.
+    terms: String,
+    /// A file or folder on the node's machine.
+    path: PathBuf,
+}
+
+/// What terms say, what is wrong with them, and who could get the data.
+struct Checked {
+    terms: Terms,
+    findings: Vec<Value>,
+    wrong: Vec<String>,
+    who: Value,
+}
+
+fn checked(shared: &Shared, text: &str) -> Result<Checked, ApiError> {
+    let refused = |problem: String| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "terms", problem);
+    let terms = Terms::read(text.as_bytes()).map_err(|e| refused(e.to_string()))?;
+    let groups: Vec<String> = shared.config.dataspace.groups.keys().cloned().collect();
+    let found = lint(&terms.policy, &Authoring { now: now(), groups: Some(&groups) });
+    let place = |path: &str| {
+        terms
+            .place(path)
+            .map_or_else(|| path.to_owned(), |p| format!("line {}, column {}, {}", p.line, p.column, p.field))
+    };
+    let wrong = found
+        .iter()
+        .filter(|f| f.severity == Severity::Error)
+        .map(|f| format!("{}: {}; {}", place(&f.path), f.problem, f.mend))
+        .collect();
+    let findings = found
+        .iter()
+        .map(|f| {
+            let severity = if f.severity == Severity::Error { "error" } else { "warning" };
+            json!({ "severity": severity, "place": place(&f.path), "problem": f.problem, "mend": f.mend })
+        })
+        .collect();
+    let everybody = crate::dataspace::everybody(shared);
+    let who = serde_json::to_value(dry_run(&terms.policy, everybody.values(), now()))
+        .map_err(ApiError::internal)?;
+    Ok(Checked { terms, findings, wrong, who })
+}
+
+/// `POST /api/v1/data/terms`
+pub(crate) async fn check(State(shared): State<Arc<Shared>>, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+    let wanted: Checking = body(&bytes)?;
+    let checked = checked(&shared, &wanted.terms)?;
+    Ok(Json(json!({
+        "fit": checked.wrong.is_empty(),
+        "findings": checked.findings,
+        "participants": checked.who,
+        "policy": checked.terms.policy.to_value(),
+        "rules_version": hiwar_dataspace::policy::RULES_VERSION,
+    })))
+}
+
+/// Takes the fingerprint of what is offered.
+async fn source(path: PathBuf, media_type: Option<String>) -> Result<Source, ApiError> {
+    let task = tokio::task::spawn_blocking(move || {
+        if path.is_dir() {
+            FolderSource::offer(&path).map(Source::Folder)
+        } else {
+            FileSource::offer(&path, media_type).map(Source::File)
+        }
+    });
+    let made = task.await.map_err(ApiError::internal)?;
+    made.map_err(|e| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "unreadable", e))
+}
+
+/// `POST /api/v1/data/datasets`
+pub(crate) async fn offer(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let wanted: Offering = body(&bytes)?;
+    if wanted.title.trim().is_empty() || wanted.title.len() > 500 {
+        return Err(ApiError::bad_request("title: it must have 1 to 500 bytes"));
+    }
+    let checked = checked(&shared, &wanted.terms)?;
+    if !checked.wrong.is_empty() {
+        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "terms", checked.wrong.join("\n")));
+    }
+    let source = source(wanted.path, wanted.media_type.clone()).await?;
+    let byte_size = match &source {
+        Source::File(file) => Some(file.pinned.size),
+        Source::Folder(_) | Source::Http(_) => None,
+    };
+    let id = match wanted.id {
+        Some(id) if !id.is_empty() && id.len() <= 500 && !id.chars().any(char::is_control) => id,
+        Some(_) => {
+            return Err(ApiError::bad_request("id: it must have 1 to 500 bytes without control characters"));
+        }
+        None => format!("urn:hiwar:dataset:{}", hex::encode(random::<16>().map_err(ApiError::internal)?)),
+    };
+    let offer = format!("urn:hiwar:offer:{}", hex::encode(random::<16>().map_err(ApiError::internal)?));
+    let dataset = Dataset {
+        id: id.clone(),
+        title: wanted.title,
+        description: wanted.description,
+        keywords: wanted.keywords,
+        offer: Offer::new(offer.clone(), checked.terms.policy),
+        formats: vec![PULL.into()],
+        media_type: wanted.media_type,
+        byte_size,
+        sha256: source.sha256().map(|h| hex::encode(h.as_bytes())),
+        issued: now(),
+    };
+    let kept = serde_json::to_string(&source).map_err(ApiError::internal)?;
+    let shown = json!({ "id": id, "offer": offer, "sha256": dataset.sha256, "bytes": byte_size,
+        "findings": checked.findings, "participants": checked.who });
+    shared
+        .dataspace()
+        .desk
+        .run(move |tx| {
+            let rendered = dataset.to_json(SERVICE).to_string();
+            Ok(tx.put_dataset(&dataset, &rendered, &dataset.offer.policy.meaning(), &kept)?)
+        })
+        .await?;
+    Ok(Json(shown))
+}
+
+/// `GET /api/v1/data/datasets`
+pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
+    let page = shared
+        .dataspace()
+        .read(|reader| reader.page(&Filter::default(), None, None, LISTED_MAX))
+        .await
+        .map_err(ApiError::internal)?;
+    let datasets: Vec<Value> =
+        page.rendered.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
+    Ok(Json(json!({ "datasets": datasets, "more": page.next.is_some() })))
+}
+
+/// `DELETE /api/v1/data/datasets/{id}`
+pub(crate) async fn withdraw(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let wanted = id.clone();
+    let gone = shared.dataspace().desk.run(move |tx| Ok(tx.remove_dataset(&wanted)?)).await?;
+    if !gone {
+        return Err(ApiError::not_found(format!(
+            "no dataset {id:?} is offered; `hiwar data datasets` lists them"
+        )));
+    }
+    Ok(Json(json!({ "withdrawn": id })))
+}

@@ -1,0 +1,286 @@
+//! Negotiations, agreements and transfers of this node.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use hiwar_dataspace::ledger::{Contract, Ending, Ledger as _, Negotiation, Process, Transfer, Why};
+use hiwar_dataspace::negotiation::NegotiationStep;
+use hiwar_dataspace::transfer::TransferStep;
+use hiwar_store::dataspace::Listing;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio_util::io::ReaderStream;
+
+use super::body;
+use crate::api::{ApiError, By, must_be_operator};
+use crate::dataspace::receive::place;
+use crate::node::Shared;
+
+/// Rows in one answer.
+const LISTED_MAX: usize = 200;
+
+fn ending_json(ending: Option<&Ending>) -> Value {
+    ending.map_or(
+        Value::Null,
+        |e| json!({ "by": e.by, "code": e.why.code, "reasons": e.why.reasons, "at": e.at }),
+    )
+}
+
+fn process_json<S: Serialize + Copy>(process: &Process<S>) -> Value {
+    let pending = process.pending.as_ref();
+    json!({
+        "pid": process.pid,
+        "role": process.role,
+        "counterparty": process.counterparty,
+        "peer_pid": process.peer_pid,
+        "created": process.created,
+        "changed": process.changed,
+        "ending": ending_json(process.ending.as_ref()),
+        "stuck": process.stuck,
+        "delivering": pending.map(|p| json!({ "step": p.step, "attempts": p.attempts, "next": p.due, "trouble": p.trouble })),
+        "history": process.history.iter().map(|t| json!({ "at": t.at, "by": t.by, "step": t.step })).collect::<Vec<_>>(),
+    })
+}
+
+fn with(mut base: Value, more: Value) -> Value {
+    if let (Some(base), Value::Object(more)) = (base.as_object_mut(), more) {
+        base.extend(more);
+    }
+    base
+}
+
+pub(super) fn negotiation_json(negotiation: &Negotiation) -> Value {
+    with(
+        process_json(&negotiation.process),
+        json!({
+            "state": negotiation.state,
+            "dataset": negotiation.dataset,
+            "offer": negotiation.offer,
+            "purpose": negotiation.statement.purpose,
+            "marking": negotiation.statement.marking,
+            "agreement": negotiation.agreement,
+            "decision": negotiation.decision,
+        }),
+    )
+}
+
+fn transfer_json(transfer: &Transfer) -> Value {
+    with(
+        process_json(&transfer.process),
+        json!({
+            "state": transfer.state,
+            "agreement": transfer.agreement,
+            "dataset": transfer.dataset,
+            "format": transfer.format,
+            "permitted_until": transfer.permitted_until,
+            "content": transfer.content,
+            "decision": transfer.decision,
+        }),
+    )
+}
+
+fn contract_json(contract: &Contract) -> Value {
+    json!({
+        "agreement": contract.agreement,
+        "id": contract.agreement.id,
+        "role": contract.role,
+        "counterparty": contract.counterparty,
+        "dataset": contract.agreement.target,
+        "agreed": contract.agreed,
+        "negotiation": contract.negotiation,
+        "purpose": contract.statement.purpose,
+        "transfers": contract.transfers,
+        "ended": ending_json(contract.ended.as_ref()),
+    })
+}
+
+/// What of a list is wanted.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Wanted {
+    /// Only those with this participant.
+    #[serde(default)]
+    counterparty: Option<String>,
+    /// Only those in this state.
+    #[serde(default)]
+    state: Option<String>,
+}
+
+impl Wanted {
+    fn listing(self) -> Listing {
+        Listing {
+            role: None,
+            counterparty: self.counterparty,
+            state: self.state,
+            after: None,
+            limit: LISTED_MAX,
+        }
+    }
+}
+
+/// `GET /api/v1/data/negotiations`
+pub(crate) async fn negotiations(
+    State(shared): State<Arc<Shared>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, ApiError> {
+    let listing = wanted.listing();
+    let found =
+        shared.dataspace().read(move |r| r.negotiations(&listing)).await.map_err(ApiError::internal)?;
+    Ok(Json(json!({ "negotiations": found.rows.iter().map(negotiation_json).collect::<Vec<_>>() })))
+}
+
+/// `GET /api/v1/data/transfers`
+pub(crate) async fn transfers(
+    State(shared): State<Arc<Shared>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, ApiError> {
+    let listing = wanted.listing();
+    let found = shared.dataspace().read(move |r| r.transfers(&listing)).await.map_err(ApiError::internal)?;
+    Ok(Json(json!({ "transfers": found.rows.iter().map(transfer_json).collect::<Vec<_>>() })))
+}
+
+/// `GET /api/v1/data/agreements`
+pub(crate) async fn agreements(
+    State(shared): State<Arc<Shared>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, ApiError> {
+    let listing = wanted.listing();
+    let found = shared.dataspace().read(move |r| r.contracts(&listing)).await.map_err(ApiError::internal)?;
+    Ok(Json(json!({ "agreements": found.rows.iter().map(contract_json).collect::<Vec<_>>() })))
+}
+
+fn nothing(id: &str) -> ApiError {
+    ApiError::not_found(format!(
+        "there is no {id:?} here; the lists of negotiations, agreements and transfers name them"
+    ))
+}
+
+/// `GET /api/v1/data/negotiations/{pid}`
+pub(crate) async fn negotiation(
+    State(shared): State<Arc<Shared>>,
+    Path(pid): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let wanted = pid.clone();
+    let found = shared.dataspace().desk.run(move |tx| Ok(tx.negotiation(&wanted)?)).await?;
+    Ok(Json(negotiation_json(&found.ok_or_else(|| nothing(&pid))?)))
+}
+
+/// `GET /api/v1/data/transfers/{pid}`
+pub(crate) async fn transfer(
+    State(shared): State<Arc<Shared>>,
+    Path(pid): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let wanted = pid.clone();
+    let found = shared.dataspace().desk.run(move |tx| Ok(tx.transfer(&wanted)?)).await?;
+    Ok(Json(transfer_json(&found.ok_or_else(|| nothing(&pid))?)))
+}
+
+/// A step that a person takes, and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stepping<S> {
+    step: S,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+fn why(reason: Option<String>) -> Option<Why> {
+    reason.map(|r| Why::new("person", r))
+}
+
+/// `POST /api/v1/data/negotiations/{pid}/step`
+pub(crate) async fn negotiation_step(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    Path(pid): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let wanted: Stepping<NegotiationStep> = body(&bytes)?;
+    let dataspace = shared.dataspace();
+    let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);
+    let step = move |tx: &mut hiwar_store::dataspace::Tx<'_>| {
+        connector.step_negotiation(tx, &pid, wanted.step, why(wanted.reason), moment)
+    };
+    Ok(Json(negotiation_json(&dataspace.desk.run(step).await?)))
+}
+
+/// `POST /api/v1/data/transfers/{pid}/step`
+pub(crate) async fn transfer_step(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    Path(pid): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let wanted: Stepping<TransferStep> = body(&bytes)?;
+    let dataspace = shared.dataspace();
+    let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);
+    let step = move |tx: &mut hiwar_store::dataspace::Tx<'_>| {
+        connector.step_transfer(tx, &pid, wanted.step, why(wanted.reason), None, moment)
+    };
+    Ok(Json(transfer_json(&dataspace.desk.run(step).await?)))
+}
+
+/// Why an agreement is ended.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EndingAgreement {
+    reason: String,
+}
+
+/// `POST /api/v1/data/agreements/{id}/end`
+pub(crate) async fn end_agreement(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    Path(id): Path<String>,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let wanted: EndingAgreement = body(&bytes)?;
+    let dataspace = shared.dataspace();
+    let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);
+    let agreement = id.clone();
+    let stopped =
+        dataspace.desk.run(move |tx| connector.end_agreement(tx, &agreement, &wanted.reason, moment)).await?;
+    Ok(Json(json!({ "ended": id, "transfers_stopped": stopped })))
+}
+
+/// `GET /api/v1/data/explain/{id}`: a negotiation, an agreement or a transfer, whichever it is.
+pub(crate) async fn explain(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let wanted = id.clone();
+    let found = shared.dataspace().desk.run(move |tx| {
+        if let Some(n) = tx.negotiation(&wanted)? {
+            return Ok(Some(json!({ "negotiation": negotiation_json(&n) })));
+        }
+        if let Some(t) = tx.transfer(&wanted)? {
+            return Ok(Some(json!({ "transfer": transfer_json(&t) })));
+        }
+        Ok(tx.contract(&wanted)?.map(|c| json!({ "agreement": contract_json(&c) })))
+    });
+    Ok(Json(found.await?.ok_or_else(|| nothing(&id))?))
+}
+
+/// `GET /api/v1/data/transfers/{pid}/content`: what was pulled.
+pub(crate) async fn content(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    Path(pid): Path<String>,
+) -> Result<Response, ApiError> {
+    must_be_operator(&caller)?;
+    let file = tokio::fs::File::open(place(&shared.dir, &pid)).await.map_err(|_| {
+        ApiError::not_found("no content of this transfer is here; `hiwar data pull` brings it")
+    })?;
+    let size = file.metadata().await.map_err(ApiError::internal)?.len();
+    let head = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, size.to_string()),
+    ];
+    Ok((head, Body::from_stream(ReaderStream::with_capacity(file, 256 * 1024))).into_response())
+}

@@ -1,0 +1,33 @@
+//! The table `[dataspace]` of `hiwar.toml`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How the dataspace behaves. Everything has a sensible value without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataspaceConfig {
+    /// Named lists of participants, which terms can speak of.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
+    /// The country of a participant (ISO 3166-1 alpha-2), which terms can speak of.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub countries: BTreeMap<String, String>,
+    /// The dialogue in which agreements and transfers are recorded, when it is not the one dialogue
+    /// that has exactly the two participants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialogue: Option<String>,
+    /// A file for a conformance kit, relative to the node's folder. A test switch, never on in
+    /// production.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conformance: Option<PathBuf>,
+}
+
+impl DataspaceConfig {
+    /// Whether nothing of it is set.
+    pub fn is_standard(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,304 @@
+//! Delivers what is due, when it is due: no polling. Every commit tells which processes changed and
+//! when something is to be done for them; the driver sleeps until the first of these times.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hiwar_dataspace::connector::{Delivery, Failure, Refusal};
+use hiwar_dataspace::wire::{Message, NegotiationStatus, TransferStatus, json};
+use hiwar_store::dataspace::ProcessKind;
+use hiwar_trust::time::Timestamp;
+use reqwest::Url;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::desk::Touched;
+use super::{Dataspace, callers};
+use crate::clock::now;
+use crate::node::Shared;
+use crate::outbound::read_limited;
+
+/// Most deliveries at one time.
+const DELIVERIES_MAX: usize = 256;
+/// How long one attempt may take.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(30);
+/// Largest answer read.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+type Key = (ProcessKind, String);
+
+/// When what is due.
+#[derive(Default)]
+struct Schedule {
+    by_time: BTreeSet<(Timestamp, Key)>,
+    by_key: HashMap<Key, Timestamp>,
+    /// Processes that are being worked on, and what became due meanwhile.
+    busy: HashMap<Key, Option<Timestamp>>,
+}
+
+impl Schedule {
+    fn set(&mut self, key: Key, due: Option<Timestamp>) {
+        if let Some(later) = self.busy.get_mut(&key) {
+            *later = due;
+            return;
+        }
+        if let Some(before) = self.by_key.remove(&key) {
+            self.by_time.remove(&(before, key.clone()));
+        }
+        if let Some(due) = due {
+            self.by_key.insert(key.clone(), due);
+            self.by_time.insert((due, key));
+        }
+    }
+
+    fn first(&self) -> Option<Timestamp> {
+        self.by_time.first().map(|(due, _)| *due)
+    }
+
+    fn take_due(&mut self, at: Timestamp) -> Option<Key> {
+        if self.first().is_none_or(|due| due > at) {
+            return None;
+        }
+        let (_, key) = self.by_time.pop_first()?;
+        self.by_key.remove(&key);
+        self.busy.insert(key.clone(), None);
+        Some(key)
+    }
+
+    fn done(&mut self, key: &Key) {
+        if let Some(later) = self.busy.remove(key) {
+            self.set(key.clone(), later);
+        }
+    }
+}
+
+/// Runs until the node stops.
+pub(crate) async fn drive(
+    shared: Arc<Shared>,
+    dataspace: Arc<Dataspace>,
+    mut changes: mpsc::UnboundedReceiver<Touched>,
+    waiting: Vec<Touched>,
+) {
+    let mut schedule = Schedule::default();
+    for change in waiting {
+        schedule.set((change.kind, change.pid), change.due);
+    }
+    let (done, mut finished) = mpsc::unbounded_channel::<Key>();
+    let slots = Arc::new(Semaphore::new(DELIVERIES_MAX));
+    loop {
+        while slots.available_permits() > 0
+            && let Some(key) = schedule.take_due(now())
+        {
+            let Ok(slot) = slots.clone().try_acquire_owned() else { break };
+            let (shared, dataspace, done) = (shared.clone(), dataspace.clone(), done.clone());
+            tokio::spawn(async move {
+                work(&shared, &dataspace, &key).await;
+                dataspace.settled(&key.1);
+                drop(slot);
+                let _ = done.send(key);
+            });
+        }
+        let sleep = schedule.first().map_or(Duration::from_secs(3600), |due| {
+            Duration::from_millis(u64::try_from(due.millis_since(now())).unwrap_or(0).max(1))
+        });
+        tokio::select! {
+            () = shared.stopping.cancelled() => return,
+            Some(change) = changes.recv() => {
+                dataspace.changed(&change);
+                schedule.set((change.kind, change.pid), change.due);
+            }
+            Some(key) = finished.recv() => schedule.done(&key),
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+}
+
+/// Delivers everything that is due for one process, one after the other.
+async fn work(shared: &Arc<Shared>, dataspace: &Arc<Dataspace>, key: &Key) {
+    let _busy = dataspace.in_flight(&key.1);
+    loop {
+        let delivery = match next(dataspace, key).await {
+            Ok(Some(delivery)) => delivery,
+            Ok(None) => return,
+            Err(refusal) => {
+                tracing::error!(pid = key.1, reason = refusal.reason, "what is due cannot be read");
+                return;
+            }
+        };
+        let outcome = deliver(shared, dataspace, &delivery, key.0).await;
+        let failed = outcome.is_err();
+        if let Err(refusal) = report(shared, dataspace, key, delivery, outcome).await {
+            tracing::error!(pid = key.1, reason = refusal.reason, "the outcome of a delivery cannot be kept");
+            return;
+        }
+        dataspace.settled(&key.1);
+        if failed {
+            return;
+        }
+    }
+}
+
+async fn next(dataspace: &Arc<Dataspace>, key: &Key) -> Result<Option<Delivery>, Refusal> {
+    let (kind, pid) = key.clone();
+    let connector = dataspace.connector.clone();
+    let moment = dataspace.moment()?;
+    dataspace
+        .desk
+        .run(move |tx| match kind {
+            ProcessKind::Negotiation => connector.due_negotiation(tx, &pid, moment),
+            ProcessKind::Transfer => connector.due_transfer(tx, &pid, moment),
+        })
+        .await
+}
+
+async fn report(
+    shared: &Arc<Shared>,
+    dataspace: &Arc<Dataspace>,
+    key: &Key,
+    delivery: Delivery,
+    outcome: Result<Option<String>, Failure>,
+) -> Result<(), Refusal> {
+    let (kind, pid) = key.clone();
+    let connector = dataspace.connector.clone();
+    let moment = dataspace.moment()?;
+    let facts = callers::facts(shared, &delivery.counterparty);
+    dataspace
+        .desk
+        .run(move |tx| match (kind, outcome) {
+            (ProcessKind::Negotiation, Ok(peer)) => {
+                connector.negotiation_delivered(tx, &pid, &delivery.message, peer, &facts, moment)
+            }
+            (ProcessKind::Transfer, Ok(peer)) => {
+                connector.transfer_delivered(tx, &pid, &delivery.message, peer, moment)
+            }
+            (ProcessKind::Negotiation, Err(failure)) => {
+                connector.negotiation_undelivered(tx, &pid, &delivery.message, &failure, moment)
+            }
+            (ProcessKind::Transfer, Err(failure)) => {
+                connector.transfer_undelivered(tx, &pid, &delivery.message, &failure, moment)
+            }
+        })
+        .await
+}
+
+/// One attempt. With success comes the other side's identifier, when its answer names one.
+async fn deliver(
+    shared: &Arc<Shared>,
+    dataspace: &Arc<Dataspace>,
+    delivery: &Delivery,
+    kind: ProcessKind,
+) -> Result<Option<String>, Failure> {
+    let answer =
+        call(shared, dataspace, &delivery.counterparty, &delivery.url, Some(delivery.body.clone())).await;
+    let (status, body) = answer.map_err(Failure::Unreachable)?;
+    let first = delivery.status_url.is_none();
+    match status {
+        200..=299 if first => peer_pid(&body, kind, &delivery.pid).map(Some),
+        200..=299 => Ok(None),
+        404 => Err(Failure::NotFound(said(status, &body))),
+        408 | 425 | 429 | 500..=599 | 401 | 403 => Err(Failure::Unreachable(said(status, &body))),
+        _ => {
+            // An answer to an earlier attempt may have been lost: the other side's state tells.
+            if let Some(url) = &delivery.status_url
+                && state_there(shared, dataspace, &delivery.counterparty, url).await.as_deref()
+                    == Some(delivery.target)
+            {
+                return Ok(None);
+            }
+            Err(Failure::Refused(said(status, &body)))
+        }
+    }
+}
+
+fn peer_pid(body: &[u8], kind: ProcessKind, own: &str) -> Result<String, Failure> {
+    let pids = match kind {
+        ProcessKind::Negotiation => NegotiationStatus::read(body).map(|s| (s.provider_pid, s.consumer_pid)),
+        ProcessKind::Transfer => TransferStatus::read(body).map(|s| (s.provider_pid, s.consumer_pid)),
+    };
+    match pids {
+        Ok((provider, consumer)) if consumer == own => Ok(provider),
+        Ok((provider, consumer)) if provider == own => Ok(consumer),
+        Ok(_) => Err(Failure::Unreachable("its answer is about another process".into())),
+        Err(error) => Err(Failure::Unreachable(format!("its answer cannot be read: {error}"))),
+    }
+}
+
+async fn state_there(
+    shared: &Arc<Shared>,
+    dataspace: &Arc<Dataspace>,
+    counterparty: &str,
+    url: &str,
+) -> Option<String> {
+    let (status, body) = call(shared, dataspace, counterparty, url, None).await.ok()?;
+    if status != 200 {
+        return None;
+    }
+    json(&body).ok()?.get("state")?.as_str().map(ToOwned::to_owned)
+}
+
+/// What an answer says, for people.
+fn said(status: u16, body: &[u8]) -> String {
+    let reason = json(body).ok().and_then(|v| {
+        let reasons = v.get("reason")?;
+        let listed = reasons.as_array().cloned().unwrap_or_else(|| vec![reasons.clone()]);
+        Some(hiwar_dataspace::wire::reason_text(&listed))
+    });
+    let reason: String = reason.unwrap_or_default().chars().take(500).collect();
+    if reason.is_empty() {
+        format!("it answered with status {status}")
+    } else {
+        format!("it answered with status {status}: {reason}")
+    }
+}
+
+/// Calls another connector: a POST with a body, a GET without.
+pub(crate) async fn call(
+    shared: &Arc<Shared>,
+    dataspace: &Arc<Dataspace>,
+    counterparty: &str,
+    url: &str,
+    body: Option<String>,
+) -> Result<(u16, Vec<u8>), String> {
+    let (status, _, body) = exchange(shared, dataspace, counterparty, url, body).await?;
+    Ok((status, body))
+}
+
+/// Calls another connector for one page of something: beside status and body comes the query of
+/// the next page, when there is one (RFC 8288).
+pub(crate) async fn call_paged(
+    shared: &Arc<Shared>,
+    dataspace: &Arc<Dataspace>,
+    counterparty: &str,
+    url: &str,
+    body: String,
+) -> Result<(u16, Vec<u8>, Option<String>), String> {
+    let (status, headers, body) = exchange(shared, dataspace, counterparty, url, Some(body)).await?;
+    let links = headers.get_all("link").iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    let next = links.filter(|l| l.contains("rel=\"next\"") || l.contains("rel=next")).find_map(|link| {
+        let (target, _) = link.trim().strip_prefix('<')?.split_once('>')?;
+        target.split_once('?').map(|(_, query)| query.to_owned())
+    });
+    Ok((status, body, next))
+}
+
+async fn exchange(
+    shared: &Arc<Shared>,
+    dataspace: &Arc<Dataspace>,
+    counterparty: &str,
+    url: &str,
+    body: Option<String>,
+) -> Result<(u16, http::HeaderMap, Vec<u8>), String> {
+    let parsed = Url::parse(url).map_err(|e| format!("{url} is no address: {e}"))?;
+    let trust = callers::trust(shared, counterparty);
+    let method = if body.is_some() { http::Method::POST } else { http::Method::GET };
+    let mut request = dataspace.outbound.request(method, trust.target(&parsed)).map_err(|e| e.to_string())?;
+    request = request.header("authorization", dataspace.callers.authorization(shared, counterparty)?);
+    request = request.timeout(ATTEMPT_LIMIT);
+    if let Some(body) = body {
+        request = request.header("content-type", "application/json").body(body);
+    }
+    let response = request.send().await.map_err(|e| crate::outbound::failure(&parsed, &e).to_string())?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = read_limited(response, ANSWER_BYTES_MAX).await.map_err(|e| e.to_string())?;
+    Ok((status, headers, body))
+}

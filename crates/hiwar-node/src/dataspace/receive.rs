@@ -1,0 +1,141 @@
+//! Pulls: brings the data of a started transfer into the node's folder, then completes it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hiwar_dataspace::connector::Refusal;
+use hiwar_dataspace::ledger::{Content, Ledger as _, Transfer, Why};
+use hiwar_dataspace::transfer::{TransferState, TransferStep};
+use hiwar_trust::hash::Hash;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::Dataspace;
+use super::callers;
+use crate::clock::now;
+use crate::data_plane::{Access, NoRenewal, Pull, Pulled, Retry, TransferError};
+use crate::node::Shared;
+
+/// The folder that received data come into, below the node's.
+const RECEIVED: &str = "received";
+/// Most bytes of one transfer.
+const BYTES_MAX: u64 = 1 << 40;
+
+/// Where the content of a transfer is.
+pub(crate) fn place(dir: &Path, pid: &str) -> PathBuf {
+    dir.join(RECEIVED).join(Hash::of(pid.as_bytes()).short())
+}
+
+/// Why there are no data.
+#[derive(Debug)]
+pub(crate) enum NotReceived {
+    Refused(Refusal),
+    Ended(String),
+    Late(&'static str),
+    Failed(TransferError),
+    Other(String),
+}
+
+impl From<Refusal> for NotReceived {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl Dataspace {
+    /// Waits until `settled` says so of the record of a process; looks again after every change.
+    pub(crate) async fn wait_until<T, F, R>(
+        &self,
+        pid: &str,
+        limit: Duration,
+        read: R,
+        settled: F,
+    ) -> Result<Option<T>, Refusal>
+    where
+        T: Send + 'static,
+        R: Fn(&mut hiwar_store::dataspace::Tx<'_>, &str) -> Result<Option<T>, Refusal>
+            + Clone
+            + Send
+            + 'static,
+        F: Fn(&T) -> bool,
+    {
+        let until = tokio::time::Instant::now() + limit;
+        loop {
+            let changed: Arc<Notify> = self.watch(pid);
+            let notified = changed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            let (read, wanted) = (read.clone(), pid.to_owned());
+            let found = self.desk.run(move |tx| read(tx, &wanted)).await?;
+            match found {
+                Some(found) if !settled(&found) => {
+                    if tokio::time::timeout_at(until, notified).await.is_err() {
+                        return Ok(Some(found));
+                    }
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// Brings the content of a transfer that was begun, and completes the transfer.
+    pub(crate) async fn receive(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        pid: &str,
+        limit: Duration,
+    ) -> Result<(Pulled, PathBuf), NotReceived> {
+        let read = |tx: &mut hiwar_store::dataspace::Tx<'_>, pid: &str| Ok(tx.transfer(pid)?);
+        let settled = |t: &Transfer| t.state.is_some_and(|s| s != TransferState::Requested);
+        let transfer = self.wait_until(pid, limit, read, settled).await?;
+        let transfer = transfer.ok_or_else(|| NotReceived::Other("there is no such transfer".into()))?;
+        match transfer.state {
+            Some(TransferState::Started) => {}
+            Some(TransferState::Terminated) => return Err(NotReceived::Ended(ending(&transfer))),
+            Some(TransferState::Completed) => {
+                return Err(NotReceived::Ended("it is complete already".into()));
+            }
+            Some(TransferState::Suspended) => return Err(NotReceived::Ended("it is suspended".into())),
+            Some(TransferState::Requested) | None => {
+                return Err(NotReceived::Late(
+                    "the provider has not started the transfer yet; try again later",
+                ));
+            }
+        }
+        let address = transfer.address.as_ref().ok_or_else(|| {
+            NotReceived::Other("the provider started the transfer without saying where the data are".into())
+        })?;
+        let address = serde_json::to_value(address).map_err(|e| NotReceived::Other(e.to_string()))?;
+        let access = Access::read(&address, now()).map_err(|e| NotReceived::Other(e.to_string()))?;
+        let to = place(&shared.dir, pid);
+        if let Some(folder) = to.parent() {
+            tokio::fs::create_dir_all(folder).await.map_err(|e| NotReceived::Other(e.to_string()))?;
+        }
+        let pull = Pull {
+            access,
+            to: to.clone(),
+            sha256: None,
+            size_max: BYTES_MAX,
+            trust: callers::trust(shared, &transfer.process.counterparty),
+            retry: Retry::standard(),
+            renew: Arc::new(NoRenewal),
+            cancel: CancellationToken::new(),
+            progress: Arc::new(|_| {}),
+        };
+        let pulled = pull.file(&self.outbound).await.map_err(NotReceived::Failed)?;
+        let content = Content { sha256: hex::encode(pulled.sha256.as_bytes()), bytes: pulled.size };
+        let (connector, moment, wanted) = (self.connector.clone(), self.moment()?, pid.to_owned());
+        self.desk
+            .run(move |tx| {
+                connector.step_transfer(tx, &wanted, TransferStep::Complete, None, Some(content), moment)
+            })
+            .await?;
+        Ok((pulled, to))
+    }
+}
+
+fn ending(transfer: &Transfer) -> String {
+    let why = |why: &Why| format!("{} ({})", why.reasons.join("; "), why.code);
+    transfer.process.ending.as_ref().map_or_else(|| "it was ended".into(), |e| why(&e.why))
+}

@@ -1,0 +1,176 @@
+//! What this node offers.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use hiwar::api_client::{ApiClient, Format, NodeArgs};
+use serde_json::{Value, json};
+
+use super::{absolute, segment, with_client};
+use crate::commands::{list, print, print_json, table, text};
+
+/// Check terms without offering anything
+#[derive(Debug, clap::Args)]
+pub(crate) struct TermsArgs {
+    /// The file with the terms
+    file: PathBuf,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// Offer a file or folder under terms
+#[derive(Debug, clap::Args)]
+pub(crate) struct OfferArgs {
+    /// The file or folder
+    path: PathBuf,
+    /// The file with the terms
+    #[arg(long)]
+    terms: PathBuf,
+    /// Its title, for people
+    #[arg(long)]
+    title: String,
+    /// What it holds, for people
+    #[arg(long)]
+    description: Option<String>,
+    /// What it is about, such as hs:281111; may be given several times
+    #[arg(long)]
+    keyword: Vec<String>,
+    /// Its media type, such as text/csv
+    #[arg(long)]
+    media_type: Option<String>,
+    /// Its identifier; made when absent. The same identifier again replaces the offer
+    #[arg(long)]
+    id: Option<String>,
+    /// Only check the terms and say who could get it
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+impl TermsArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let terms = read(&self.file)?;
+        with_client(&self.node, async |client| check(&client, &self.node, &self.file, &terms).await)
+    }
+}
+
+async fn check(client: &ApiClient, node: &NodeArgs, file: &Path, terms: &str) -> anyhow::Result<ExitCode> {
+    let found = client
+        .post("/api/v1/data/terms", &json!({ "terms": terms }))
+        .await
+        .with_context(|| format!("{}", file.display()))?;
+    let fit = found["fit"].as_bool() == Some(true);
+    if node.format == Format::Json {
+        print_json(&found)?;
+    } else {
+        findings(file, &found);
+        print(&who(&found))?;
+        if fit {
+            eprintln!("The terms can be offered (policy rules version {}).", found["rules_version"]);
+        }
+    }
+    Ok(if fit { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn findings(file: &Path, found: &Value) {
+    for finding in list(found, "/findings") {
+        let part = |name: &str| text(finding, &format!("/{name}")).to_owned();
+        eprintln!(
+            "{}: {}, {}: {}; {}",
+            part("severity"),
+            file.display(),
+            part("place"),
+            part("problem"),
+            part("mend")
+        );
+    }
+}
+
+/// Who could get the data, who not and why.
+fn who(found: &Value) -> String {
+    let mut rows =
+        vec![["PARTICIPANT", "COULD GET IT", "WHY, AND WHAT IS STILL TO DO"].map(ToOwned::to_owned).to_vec()];
+    for one in list(found, "/participants") {
+        let could = if one["could"].as_bool() == Some(true) { "yes" } else { "no" };
+        let mut why = vec![text(one, "/reason").to_owned()];
+        why.extend(list(one, "/to_do").iter().filter_map(|t| t.as_str().map(ToOwned::to_owned)));
+        rows.push(vec![text(one, "/participant").to_owned(), could.to_owned(), why.join("; ")]);
+    }
+    table(&rows)
+}
+
+impl OfferArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let terms = read(&self.terms)?;
+        let path = absolute(&self.path)?;
+        with_client(&self.node, async |client| {
+            if self.dry_run {
+                return check(&client, &self.node, &self.terms, &terms).await;
+            }
+            let body = json!({
+                "id": self.id, "title": self.title, "description": self.description,
+                "keywords": self.keyword, "media_type": self.media_type, "terms": terms, "path": path,
+            });
+            let made = client.post("/api/v1/data/datasets", &body).await.with_context(|| {
+                format!("{} is not offered under {}", self.path.display(), self.terms.display())
+            })?;
+            if self.node.format == Format::Json {
+                print_json(&made)?;
+            } else {
+                findings(&self.terms, &made);
+                eprintln!("{}", who(&made));
+                print(text(&made, "/id"))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+pub(crate) fn datasets(node: &NodeArgs) -> anyhow::Result<ExitCode> {
+    with_client(node, async |client| {
+        let found = client.get("/api/v1/data/datasets").await?;
+        if node.format == Format::Json {
+            print_json(&found)?;
+        } else {
+            print(&datasets_table(list(&found, "/datasets")))?;
+            if found["more"].as_bool() == Some(true) {
+                eprintln!("There are more; `--format json` and the local API page through them.");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Datasets as a table, of this node or of a catalog.
+pub(crate) fn datasets_table(datasets: &[Value]) -> String {
+    let mut rows = vec![["DATASET", "BYTES", "FORMATS", "OFFERS", "TITLE"].map(ToOwned::to_owned).to_vec()];
+    for dataset in datasets {
+        let many = |pointer: &str, name: &str| {
+            let all = list(dataset, pointer).iter().filter_map(|v| v.get(name).and_then(Value::as_str));
+            all.collect::<Vec<_>>().join(",")
+        };
+        let size = dataset["byteSize"].as_u64().map_or_else(|| "-".into(), |b| b.to_string());
+        rows.push(vec![
+            text(dataset, "/@id").to_owned(),
+            size,
+            many("/distribution", "format"),
+            many("/hasPolicy", "@id"),
+            text(dataset, "/title").to_owned(),
+        ]);
+    }
+    table(&rows)
+}
+
+pub(crate) fn withdraw(dataset: &str, node: &NodeArgs) -> anyhow::Result<ExitCode> {
+    with_client(node, async |client| {
+        client.delete(&format!("/api/v1/data/datasets/{}", segment(dataset))).await?;
+        eprintln!("{dataset} is not offered any more");
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,202 @@
+//! Others' catalogs, negotiations and pulls.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use futures_util::StreamExt as _;
+use hiwar::api_client::{ApiClient, Format, NodeArgs};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+
+use super::offer::datasets_table;
+use super::show::negotiation_text;
+use super::{PartyArgs, segment, with_client};
+use crate::commands::{list, print, print_json, text};
+
+/// What a peer offers to this node
+#[derive(Debug, clap::Args)]
+pub(crate) struct CatalogArgs {
+    #[command(flatten)]
+    party: PartyArgs,
+    /// Only datasets that fit: words of the text, or field=value with the field id, title, keyword or
+    /// format; several must all fit
+    #[arg(long)]
+    filter: Vec<String>,
+    /// Most datasets shown
+    #[arg(long, default_value_t = 500)]
+    limit: usize,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// A filter as the catalog takes it.
+fn condition(text: &str) -> Value {
+    match text.split_once('=') {
+        Some((field @ ("id" | "title" | "keyword" | "format" | "text"), value)) => {
+            match value.strip_suffix('*') {
+                Some(start) if field != "text" => {
+                    json!({ "field": field, "operator": "startsWith", "value": start })
+                }
+                _ => {
+                    json!({ "field": field, "operator": if field == "text" { "words" } else { "eq" }, "value": value })
+                }
+            }
+        }
+        _ => json!(text),
+    }
+}
+
+impl CatalogArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        with_client(&self.node, async |client| {
+            let peer = self.party.id(&client).await?;
+            let filter: Vec<Value> = self.filter.iter().map(|f| condition(f)).collect();
+            let mut datasets: Vec<Value> = Vec::new();
+            let mut page = Value::Null;
+            loop {
+                let body =
+                    json!({ "peer": peer, "address": self.party.address, "filter": filter, "page": page });
+                let found = client.post("/api/v1/data/catalog", &body).await?;
+                datasets.extend(list(&found, "/datasets").iter().cloned());
+                for problem in list(&found, "/unread") {
+                    eprintln!(
+                        "left out, because it cannot be read: {}",
+                        problem.as_str().unwrap_or_default()
+                    );
+                }
+                page = found["next"].clone();
+                if page.is_null() || datasets.len() >= self.limit {
+                    break;
+                }
+            }
+            let more = !page.is_null() || datasets.len() > self.limit;
+            datasets.truncate(self.limit);
+            if self.node.format == Format::Json {
+                print_json(&json!({ "participant": peer, "datasets": datasets, "more": more }))?;
+            } else {
+                print(&datasets_table(&datasets))?;
+                if more {
+                    eprintln!("There are more; narrow it with --filter or raise --limit.");
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+/// Negotiate a contract for a dataset of a peer
+#[derive(Debug, clap::Args)]
+pub(crate) struct NegotiateArgs {
+    #[command(flatten)]
+    party: PartyArgs,
+    /// The dataset
+    dataset: String,
+    /// One of its offers, when there are several
+    #[arg(long)]
+    offer: Option<String>,
+    /// The purpose to state, when the terms ask for one
+    #[arg(long)]
+    purpose: Option<String>,
+    /// The marking to accept, such as TLP:AMBER, when the terms ask for it
+    #[arg(long)]
+    accept_marking: Option<String>,
+    /// How long to wait for the end, in seconds
+    #[arg(long, default_value_t = 60)]
+    wait: u64,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl NegotiateArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        with_client(&self.node, async |client| {
+            let body = json!({
+                "peer": self.party.id(&client).await?, "address": self.party.address, "dataset": self.dataset,
+                "offer": self.offer, "purpose": self.purpose, "marking": self.accept_marking,
+                "wait_ms": self.wait.saturating_mul(1000),
+            });
+            let made = client.post("/api/v1/data/negotiations", &body).await?;
+            let finalized = text(&made, "/state") == "FINALIZED";
+            if self.node.format == Format::Json {
+                print_json(&made)?;
+            } else {
+                eprintln!("{}", negotiation_text(&made));
+                print(if finalized { text(&made, "/agreement/@id") } else { text(&made, "/pid") })?;
+            }
+            Ok(if finalized { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        })
+    }
+}
+
+/// Get the data of an agreement
+#[derive(Debug, clap::Args)]
+pub(crate) struct PullArgs {
+    /// The agreement
+    agreement: String,
+    /// The file to write; it must not exist
+    #[arg(short, long)]
+    output: PathBuf,
+    /// The purpose to state, when it is another than that of the negotiation
+    #[arg(long)]
+    purpose: Option<String>,
+    /// The marking to accept
+    #[arg(long)]
+    accept_marking: Option<String>,
+    /// A transfer that was begun and broke off
+    #[arg(long)]
+    transfer: Option<String>,
+    /// How long to wait for the provider to start, in seconds
+    #[arg(long, default_value_t = 60)]
+    wait: u64,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl PullArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        if self.output.exists() {
+            bail!("{} exists already; choose another name, or move it away", self.output.display());
+        }
+        with_client(&self.node, async |client| {
+            let body = json!({
+                "agreement": self.agreement, "purpose": self.purpose, "marking": self.accept_marking,
+                "transfer": self.transfer, "wait_ms": self.wait.saturating_mul(1000),
+            });
+            let made = client.post("/api/v1/data/pulls", &body).await?;
+            copy(&client, text(&made, "/transfer"), &self.output).await?;
+            if self.node.format == Format::Json {
+                print_json(&made)?;
+            } else {
+                eprintln!("transfer {}: {} bytes", text(&made, "/transfer"), made["bytes"]);
+                print(&format!("{}  {}", text(&made, "/sha256"), self.output.display()))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+/// Copies what the node has into a file; nothing half-written stays.
+async fn copy(client: &ApiClient, transfer: &str, to: &Path) -> anyhow::Result<()> {
+    let mut name = to.file_name().context("the output has no file name")?.to_owned();
+    name.push(".partial");
+    let partial = to.with_file_name(name);
+    let written = write(client, transfer, &partial).await;
+    if let Err(error) = written {
+        drop(tokio::fs::remove_file(&partial).await);
+        return Err(error);
+    }
+    tokio::fs::rename(&partial, to).await.with_context(|| format!("{} cannot be written", to.display()))
+}
+
+async fn write(client: &ApiClient, transfer: &str, partial: &Path) -> anyhow::Result<()> {
+    let answer = client.get_stream(&format!("/api/v1/data/transfers/{}/content", segment(transfer))).await?;
+    let doing = || format!("{} cannot be written", partial.display());
+    let mut file = tokio::fs::File::create(partial).await.with_context(doing)?;
+    let mut stream = answer.bytes_stream();
+    while let Some(part) = stream.next().await {
+        file.write_all(&part.context("the node broke off")?).await.with_context(doing)?;
+    }
+    file.sync_all().await.with_context(doing)?;
+    Ok(())
+}
