@@ -51,7 +51,7 @@ fn a_table_offered_by_one_ministry_arrives_at_the_other_under_an_agreement_that_
     assert_eq!(std::fs::read_to_string(&to).unwrap(), "month,kg\n2019-07,12\n");
     assert!(pulled.out.contains("received.csv"), "{}", pulled.out);
     let transfers = json(&both.meti(&["data", "transfers", "--format", "json"]).ok().out);
-    assert_eq!(transfers["transfers"][0]["content"]["bytes"], 19, "{transfers}");
+    assert_eq!(transfers["transfers"][0]["content"]["bytes"], 20, "{transfers}");
 }
 
 #[test]
