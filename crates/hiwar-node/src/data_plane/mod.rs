@@ -12,6 +12,7 @@ mod push;
 mod range;
 mod retry;
 mod serve;
+mod signal;
 pub mod source;
 
 pub use self::access::{Access, AccessError, HTTP_ENDPOINT, Renewal};
@@ -22,6 +23,8 @@ pub use self::pull::{Progress, Pull, Pulled};
 pub use self::push::{Push, Pushed};
 pub use self::retry::{NoRenewal, Renew, Retry, TransferError};
 pub use self::serve::{STREAMS_MAX, Serve};
+
+pub use self::signal::{BuiltIn, DataPlane, Events, Kind, Moved, PlaneError, Ready, State, Status};
 
 #[cfg(test)]
 mod tests;

@@ -4,3 +4,4 @@ mod pulls;
 mod pushes;
 mod refusals;
 mod rig;
+mod signals;
