@@ -52,8 +52,7 @@ impl Scene {
 }
 
 fn get(port: u16, headers: &[(&str, &str)]) -> reqwest::RequestBuilder {
-    crate::tls::install_provider();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = any_client();
     let request = client.get(format!("http://127.0.0.1:{port}/data/t1")).bearer_auth("token-0");
     headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
 }
@@ -91,7 +90,7 @@ async fn any_client_gets_the_whole_a_range_or_only_the_headers() {
     assert_eq!(header(&beyond, "content-range").unwrap(), "bytes */3000017");
     let held = get(port, &[("if-none-match", &etag)]).send().await.unwrap();
     assert_eq!(held.status(), StatusCode::NOT_MODIFIED);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = any_client();
     let url = format!("http://127.0.0.1:{port}/data/t1");
     let head = client.head(url).bearer_auth("token-0").send().await.unwrap();
     assert_eq!(header(&head, "content-length").unwrap(), "3000017");

@@ -18,8 +18,7 @@ fn offered(size: usize) -> (tempfile::TempDir, Vec<u8>, Arc<Door>) {
 }
 
 async fn status(port: u16, path: &str, token: Option<&str>) -> (StatusCode, String) {
-    crate::tls::install_provider();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = any_client();
     let mut request = client.get(format!("http://127.0.0.1:{port}{path}"));
     if let Some(token) = token {
         request = request.header("authorization", token);
@@ -154,8 +153,7 @@ async fn a_suspended_transfer_stops_in_the_middle_and_goes_on_when_it_is_started
 async fn an_answer_stops_when_its_transfer_is_suspended_though_nobody_asks_again() {
     let (_folder, _, door) = offered(60_000_000);
     let server = Server::start(&door, 0);
-    crate::tls::install_provider();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = any_client();
     let url = format!("http://127.0.0.1:{}/data/t1", server.port);
     let mut parts = client.get(url).bearer_auth("token-0").send().await.unwrap().bytes_stream();
     let mut came = parts.next().await.unwrap().unwrap().len();

@@ -175,6 +175,12 @@ pub(super) fn allow_loopback() -> AddressRule {
     AddressRule { allow: vec!["http://127.0.0.0/8".parse().unwrap()] }
 }
 
+/// A client as any program has one.
+pub(super) fn any_client() -> reqwest::Client {
+    crate::tls::install_provider();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 pub(super) fn outbound() -> Outbound {
     Outbound::new(allow_loopback(), None)
 }
