@@ -1,5 +1,7 @@
 //! Two ministries exchange a table under a contract, with the commands of the README.
 
+#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "a story stops where it cannot go on")]
+
 mod newcomer;
 
 use newcomer::Ministries;

@@ -2,7 +2,7 @@
 //!
 //! Every function is one transaction over a [`Ledger`]. What has to be sent stands in the records as
 //! [`Outgoing`]: whoever drives the connector looks for what is due, delivers it, and reports
-//! the outcome with [`Connector::delivered`] or [`Connector::undelivered`]. Delivery is at least once: the
+//! the outcome with `…_delivered` or `…_undelivered`. Delivery is at least once: the
 //! same bytes are sent again after a crash, and a message that was taken before changes nothing.
 
 mod answer;

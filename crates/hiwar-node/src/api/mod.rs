@@ -20,7 +20,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post, put};
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Extension, Router};
 use hiwar_dialogue::engine::{CommandError, EngineError};
 use hiwar_dialogue::ledger::StoreError;
@@ -167,7 +167,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/backup", post(operations::backup))
         .route("/api/v1/data/terms", post(data::check))
         .route("/api/v1/data/datasets", get(data::datasets).post(data::offer))
-        .route("/api/v1/data/datasets/{id}", axum::routing::delete(data::withdraw))
+        .route("/api/v1/data/datasets/{id}", delete(data::withdraw))
         .route("/api/v1/data/catalog", post(data::catalog))
         .route("/api/v1/data/negotiations", get(data::negotiations).post(data::negotiate))
         .route("/api/v1/data/negotiations/{pid}", get(data::negotiation))

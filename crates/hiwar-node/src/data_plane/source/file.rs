@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::pin::{Changed, Fingerprint};
 use super::{Content, ContentStream, SourceError};
 
-/// How much is read at a time, in bytes. Measured: 256 KiB to 2 MiB are alike, smaller is slower.
+/// How much is read at a time, in bytes.
 const BATCH: u64 = 1024 * 1024;
 /// How many reads run ahead of what is sent. They run on two threads, so that a file is read and
 /// checked faster than one core hashes.
