@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::dataspace::{DATASPACE_FILE, DataspaceReader};
 use crate::error::StorageError;
 use crate::sqlite::{DATABASE_FILE, FolderLock, SqliteReader};
 
@@ -18,8 +19,11 @@ const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// Copies the store and the files of the node in `dir` to the new folder `to`. The node may run.
 /// `time` and `checkpoint` go into the label.
 ///
-/// The store is copied first, so every file that the copy speaks of is there when the files are
-/// copied. Files are linked where both folders are on one disk: they never change.
+/// The dataspace's file is copied first, where there is one: what it notes for the signed log is marked
+/// as done after the log has it, so the copy of the store, which is later, has every entry that the copy
+/// of the dataspace takes for written. A note whose entry was written between the two is still waiting,
+/// as after a crash at that point. Then the store: every file that its copy speaks of is there when the
+/// files are copied. Files are linked where both folders are on one disk: they never change.
 ///
 /// # Errors
 /// When `to` is there already, or something cannot be copied.
@@ -29,6 +33,11 @@ pub fn backup(dir: &Path, to: &Path, time: &str, checkpoint: &str) -> Result<(),
     // A backup holds what was said as plainly as the store itself does.
     fs::set_permissions(to, fs::Permissions::from_mode(0o700))
         .map_err(StorageError::file(to, "closing the new folder to others"))?;
+    if dir.join(DATASPACE_FILE).exists() {
+        let copy = to.join(DATASPACE_FILE);
+        DataspaceReader::open(dir)?.copy_to(&copy)?;
+        sync(&copy)?;
+    }
     let database = to.join(DATABASE_FILE);
     reader.copy_to(&database)?;
     sync(&database)?;
@@ -51,6 +60,8 @@ pub fn restore_in_place(backup: &Path, dir: &Path) -> Result<Option<PathBuf>, St
     // Opening it shows that it is a store of this version or an earlier one; the next start of the
     // node brings an earlier one up to date.
     let source = SqliteReader::open_backup(backup)?;
+    let has_dataspace = backup.join(DATASPACE_FILE).exists();
+    let dataspace = has_dataspace.then(|| DataspaceReader::open_backup(backup)).transpose()?;
     fs::create_dir_all(dir).map_err(StorageError::file(dir, "making the folder"))?;
     let lock = FolderLock::take(dir)?;
     copy_files(&backup.join(FILES), &dir.join(FILES))?;
@@ -58,12 +69,27 @@ pub fn restore_in_place(backup: &Path, dir: &Path) -> Result<Option<PathBuf>, St
     remove_if_there(&part)?;
     source.copy_to(&part)?;
     sync(&part)?;
+    restore_dataspace(dataspace, dir)?;
     let database = dir.join(DATABASE_FILE);
     let aside = set_aside(&database)?;
     fs::rename(&part, &database).map_err(StorageError::file(&database, "renaming"))?;
     sync(dir)?;
     drop(lock);
     Ok(aside)
+}
+
+/// Puts the dataspace's file of a backup in its place. One that is there is set aside in any case: it
+/// would not fit the store that comes back. It goes before the store, so that a crash between the two
+/// leaves a store that is ahead of the dataspace, never one that is behind it.
+fn restore_dataspace(source: Option<DataspaceReader>, dir: &Path) -> Result<(), StorageError> {
+    let file = dir.join(DATASPACE_FILE);
+    let Some(mut source) = source else { return set_aside(&file).map(drop) };
+    let part = dir.join(format!("{DATASPACE_FILE}.part"));
+    remove_if_there(&part)?;
+    source.copy_to(&part)?;
+    sync(&part)?;
+    set_aside(&file)?;
+    fs::rename(&part, &file).map_err(StorageError::file(&file, "renaming"))
 }
 
 /// Gives the database, and what SQLite keeps beside it, another name; returns that name. Of a

@@ -1,6 +1,7 @@
 //! Durable state: the SQLite adapter of the ledger's `Store`, the attachment folder, and backups.
 //!
 //! * `sqlite` — one writer per folder, any number of readers beside it;
+//! * `dataspace` — what a connector of the dataspace keeps, in a file of its own;
 //! * `attachments` — files, named by nothing but their digest;
 //! * `backup` — a consistent copy of a running node's folder, and its way back;
 //! * `contract` — what every store must do, as one suite of tests for all of them.

@@ -8,8 +8,7 @@ use std::thread::JoinHandle;
 
 use hiwar_dataspace::connector::{Refusal, RefusalKind};
 use hiwar_store::StorageError;
-use hiwar_store::dataspace::{DataspaceStore, ProcessKind, Tx};
-use hiwar_trust::time::Timestamp;
+use hiwar_store::dataspace::{DataspaceStore, Due, Tx};
 use tokio::sync::{mpsc, oneshot};
 
 /// Most jobs that wait; whoever brings more waits.
@@ -17,17 +16,9 @@ const QUEUE_JOBS_MAX: usize = 1024;
 /// Most jobs in one commit.
 const GROUP_JOBS_MAX: usize = 256;
 
-/// A process whose record has changed, and when something is to be done for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Touched {
-    pub(crate) kind: ProcessKind,
-    pub(crate) pid: String,
-    pub(crate) due: Option<Timestamp>,
-}
-
 /// What is left of a job after the commit: it says so to who asked.
 type Finish = Box<dyn FnOnce(Result<(), String>) + Send>;
-type Job = Box<dyn FnOnce(&mut DataspaceStore) -> (Vec<Touched>, Finish) + Send>;
+type Job = Box<dyn FnOnce(&mut DataspaceStore) -> (Vec<Due>, Finish) + Send>;
 
 /// A way to the store. Cheap to clone.
 #[derive(Clone)]
@@ -35,7 +26,8 @@ pub(crate) struct Desk {
     jobs: mpsc::Sender<Job>,
 }
 
-fn failed(problem: impl ToString) -> Refusal {
+/// The store's fault.
+pub(crate) fn failed(problem: impl ToString) -> Refusal {
     Refusal {
         kind: RefusalKind::Failed,
         code: "internal",
@@ -48,7 +40,7 @@ impl Desk {
     /// Opens the store in `dir` and starts its thread. What changed is told to `wake` after the commit.
     pub(crate) fn start(
         dir: &Path,
-        wake: mpsc::UnboundedSender<Touched>,
+        wake: mpsc::UnboundedSender<Due>,
     ) -> Result<(Self, JoinHandle<()>), StorageError> {
         let store = DataspaceStore::open(dir)?;
         let (jobs, waiting) = mpsc::channel(QUEUE_JOBS_MAX);
@@ -72,11 +64,7 @@ impl Desk {
             let mut touched = Vec::new();
             let outcome = store.job(|tx| {
                 let made = job(tx)?;
-                touched = tx
-                    .touched()
-                    .iter()
-                    .map(|(kind, pid, due)| Touched { kind: *kind, pid: pid.clone(), due: *due })
-                    .collect();
+                touched = tx.touched();
                 Ok::<T, Refusal>(made)
             });
             if outcome.is_err() {
@@ -93,7 +81,7 @@ impl Desk {
     }
 }
 
-fn work(mut store: DataspaceStore, mut jobs: mpsc::Receiver<Job>, wake: &mpsc::UnboundedSender<Touched>) {
+fn work(mut store: DataspaceStore, mut jobs: mpsc::Receiver<Job>, wake: &mpsc::UnboundedSender<Due>) {
     while let Some(first) = jobs.blocking_recv() {
         let mut finishing = Vec::new();
         let mut touched = Vec::new();

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use hiwar_dataspace::connector::{Delivery, Failure, Refusal};
 use hiwar_dataspace::wire::{Message, NegotiationStatus, TransferStatus, json};
-use hiwar_store::dataspace::ProcessKind;
+use hiwar_store::dataspace::{Due, ProcessKind};
 use hiwar_trust::time::Timestamp;
 use reqwest::Url;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::desk::Touched;
 use super::{Dataspace, callers};
 use crate::clock::now;
 use crate::node::Shared;
@@ -76,8 +75,8 @@ impl Schedule {
 pub(crate) async fn drive(
     shared: Arc<Shared>,
     dataspace: Arc<Dataspace>,
-    mut changes: mpsc::UnboundedReceiver<Touched>,
-    waiting: Vec<Touched>,
+    mut changes: mpsc::UnboundedReceiver<Due>,
+    waiting: Vec<Due>,
 ) {
     let mut schedule = Schedule::default();
     for change in waiting {

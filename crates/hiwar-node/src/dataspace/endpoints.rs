@@ -18,7 +18,8 @@ use hiwar_dataspace::wire::{
     SuspensionMessage, TransferError, TransferRequest, TransferTermination, VERSION, VerificationMessage,
     VersionResponse, WireError,
 };
-use hiwar_store::dataspace::ProcessKind;
+use hiwar_dialogue::ledger::StoreError;
+use hiwar_store::dataspace::{Policies, ProcessKind};
 use hiwar_trust::hash::Hash;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -208,13 +209,14 @@ async fn catalog(
     let found = shared
         .dataspace()
         .read(move |reader| {
-            let shown: Vec<String> = reader
-                .policies()?
-                .into_iter()
-                .filter(|(_, offer)| is_shown(offer, &facts))
-                .map(|(key, _)| key)
-                .collect();
-            reader.page(&filter, Some(&shown), page.after, PAGE_DATASETS)
+            let mut shown = Vec::new();
+            for (key, offer) in reader.policies()? {
+                let offer: Offer = serde_json::from_str(&offer).map_err(|e| StoreError::Failed(e.to_string()))?;
+                if is_shown(&offer, &facts) {
+                    shown.push(key);
+                }
+            }
+            reader.page(&filter, Policies::These(&shown), page.after, PAGE_DATASETS)
         })
         .await
         .map_err(|e| Failed::internal(e.to_string()))?;

@@ -13,6 +13,7 @@ use hiwar_trust::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::Dataspace;
+use super::desk::failed;
 use crate::data_plane::source::Source;
 use crate::data_plane::{Admission, Gate, Refusal};
 
@@ -66,7 +67,7 @@ impl Dataspace {
         let found = self.desk.run(move |tx| {
             let Some(transfer) = tx.transfer(&wanted)? else { return Ok(None) };
             let ended = tx.contract(&transfer.agreement)?.is_none_or(|c| c.ended.is_some());
-            let source = tx.source(&transfer.dataset)?;
+            let source = tx.view().source(&transfer.dataset).map_err(failed)?;
             Ok(Some((transfer, ended, source)))
         });
         let Some((transfer, ended, source)) = found.await.map_err(|_| Refusal::Unavailable)? else {

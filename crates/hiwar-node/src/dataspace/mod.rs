@@ -21,15 +21,14 @@ use std::time::Duration;
 use hiwar_dataspace::connector::{Connector, Moment, NOT_ALLOWED, Refusal, RefusalKind};
 use hiwar_dataspace::rules::Rules;
 use hiwar_dialogue::ledger::StoreError;
-use hiwar_store::StorageError;
-use hiwar_store::dataspace::{DataspaceReader, ProcessKind, Tx};
+use hiwar_store::dataspace::{DataspaceReader, Due, ProcessKind, Tx};
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock::{now, random};
 use crate::node::Shared;
 use crate::outbound::Outbound;
 use callers::{Callers, Kit};
-use desk::{Desk, Touched};
+use desk::{Desk, failed};
 
 pub(crate) use callers::{endpoint_of as callers_endpoint, everybody};
 pub(crate) use driver::{call, call_paged};
@@ -73,7 +72,7 @@ pub(crate) struct Dataspace {
 /// A dataspace whose tasks do not run yet.
 pub(crate) struct Prepared {
     pub(crate) dataspace: Arc<Dataspace>,
-    changes: mpsc::UnboundedReceiver<Touched>,
+    changes: mpsc::UnboundedReceiver<Due>,
     pub(crate) thread: std::thread::JoinHandle<()>,
     fixture: Option<conformance::Fixture>,
 }
@@ -135,14 +134,14 @@ impl Dataspace {
     /// Runs a read on a connection of its own, apart from the thread that writes.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        read: impl FnOnce(&DataspaceReader) -> Result<T, StorageError> + Send + 'static,
-    ) -> Result<T, StorageError> {
+        read: impl FnOnce(&DataspaceReader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let dataspace = self.clone();
         let task = tokio::task::spawn_blocking(move || {
             let idle = dataspace.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let reader = match idle {
                 Some(reader) => reader,
-                None => DataspaceReader::open(&dataspace.dir)?,
+                None => DataspaceReader::open(&dataspace.dir).map_err(|e| StoreError::Failed(e.to_string()))?,
             };
             let result = read(&reader);
             let mut readers = dataspace.readers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,7 +176,7 @@ impl Dataspace {
     }
 
     /// A process's record has changed: whoever watches it looks, and what flows may have to stop.
-    fn changed(self: &Arc<Self>, touched: &Touched) {
+    fn changed(self: &Arc<Self>, touched: &Due) {
         let watching = self.watched.lock().unwrap_or_else(PoisonError::into_inner).remove(&touched.pid);
         if let Some(watching) = watching {
             watching.notify_waiters();
@@ -240,10 +239,8 @@ impl Prepared {
             fixture.install(&self.dataspace).await.map_err(DataspaceError::Conformance)?;
         }
         // What a node that was stopped or killed still had to do.
-        let waiting = self.dataspace.desk.run(|tx| Ok(tx.due()?)).await;
+        let waiting = self.dataspace.desk.run(|tx| tx.view().due().map_err(failed)).await;
         let waiting = waiting.map_err(|refusal| DataspaceError::Failed(refusal.reason))?;
-        let waiting =
-            waiting.into_iter().map(|(kind, pid, due)| Touched { kind, pid, due: Some(due) }).collect();
         let driver = tokio::spawn(driver::drive(shared.clone(), self.dataspace, self.changes, waiting));
         Ok((driver, self.thread))
     }

@@ -1,194 +1,319 @@
-//! The catalog: one query a page, by indexes, whatever the filter.
-
-use std::fmt::Write as _;
+//! Pages of the catalog.
+//!
+//! A page is found in two steps, in one statement: the numbers of its datasets, through the index of the
+//! condition that leaves the fewest; then the texts of these few. Conditions other than that one are
+//! held against each dataset on the way. Pages follow one another by number, so a page deep in the
+//! catalog costs what the first one costs, and a dataset that comes or goes moves no other.
 
 use hiwar_dataspace::catalog::{Condition, Field, Filter, Test};
-use hiwar_dataspace::policy::Offer;
 use hiwar_dialogue::ledger::StoreError;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
-use super::DataspaceReader;
-use crate::error::StorageError;
-use crate::sqlite::connection::store_error;
+use super::reader::DataspaceReader;
 
-/// One page of the catalog.
+/// Whose datasets a page may show, by the keys of their terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policies<'a> {
+    /// Under whatever terms.
+    All,
+    /// Under these terms only.
+    These(&'a [String]),
+}
+
+/// A page of the catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// The datasets as JSON text, as they were kept.
+    /// The datasets as they stand in a catalog, in JSON.
     pub rendered: Vec<String>,
-    /// Where the next page begins.
+    /// What to give as `after` for the next page; none at the end.
     pub next: Option<i64>,
-    /// Where the page before begins.
+    /// What to give as `after` for the page before; none at the beginning.
     pub previous: Option<i64>,
 }
 
-/// A query and what it is asked with.
-#[derive(Debug, Default)]
-struct Query {
-    conditions: String,
-    params: Vec<Value>,
-}
-
-impl Query {
-    fn param(&mut self, value: impl Into<Value>) -> usize {
-        self.params.push(value.into());
-        self.params.len()
-    }
-
-    fn and(&mut self, sql: &str) {
-        self.conditions.push_str(if self.conditions.is_empty() { "WHERE " } else { " AND " });
-        self.conditions.push_str(sql);
-    }
-
-    /// A list as one parameter.
-    fn one_of(&mut self, column: &str, values: &[String]) -> String {
-        let list = serde_json::to_string(values).unwrap_or_else(|_| "[]".to_owned());
-        let at = self.param(list);
-        format!("{column} IN (SELECT value FROM json_each(?{at}))")
-    }
-
-    fn compare(&mut self, column: &str, test: &Test) -> String {
-        match test {
-            Test::In(values) => self.one_of(column, values),
-            Test::StartsWith(start) => {
-                // From the start itself up to the start followed by the last character there is: a
-                // range that an index serves.
-                let (from, to) = (self.param(start.clone()), self.param(format!("{start}\u{10FFFF}")));
-                format!("({column} >= ?{from} AND {column} < ?{to})")
-            }
-            Test::Words(words) => {
-                let quoted: Vec<String> =
-                    words.iter().map(|w| format!("\"{}\"", w.replace('"', "\"\""))).collect();
-                let at = self.param(quoted.join(" "));
-                format!("d.number IN (SELECT rowid FROM dataset_text WHERE dataset_text MATCH ?{at})")
-            }
-        }
-    }
-
-    fn condition(&mut self, condition: &Condition) {
-        let sql = match condition.field {
-            Field::Id => self.compare("d.id", &condition.test),
-            Field::Title => self.compare("d.title", &condition.test),
-            Field::Text => match &condition.test {
-                // No word at all: everything holds none.
-                Test::Words(words) if words.is_empty() => return,
-                test => self.compare("d.number", test),
-            },
-            Field::Keyword => {
-                let inner = self.compare("k.keyword", &condition.test);
-                format!("d.number IN (SELECT k.number FROM dataset_keyword k WHERE {inner})")
-            }
-            Field::Format => {
-                let inner = self.compare("f.format", &condition.test);
-                format!("d.number IN (SELECT f.number FROM dataset_format f WHERE {inner})")
-            }
-        };
-        self.and(&sql);
-    }
-}
-
 impl DataspaceReader {
-    /// The different terms that datasets are offered under, each with one offer that has them.
+    /// The different terms that datasets are offered under: their keys and an offer of each in JSON.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn policies(&self) -> Result<Vec<(String, Offer)>, StorageError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT policy, offer FROM policy ORDER BY policy")
-            .map_err(store_error)?;
-        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
-        rows.map_err(store_error)?
-            .map(|row| {
-                let (key, text) = row.map_err(store_error)?;
-                let offer = serde_json::from_str(&text).map_err(|e| StoreError::Failed(e.to_string()))?;
-                Ok((key, offer))
-            })
-            .collect()
+    pub fn policies(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.rows("SELECT key, offer FROM policy ORDER BY number", [], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
-    /// How many datasets are offered.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn datasets(&self) -> Result<u64, StorageError> {
-        let count = self.connection.query_row("SELECT count(*) FROM dataset", [], |row| row.get::<_, i64>(0));
-        Ok(u64::try_from(count.map_err(store_error)?).unwrap_or(0))
-    }
-
-    fn query(&self, filter: &Filter, shown: Option<&[String]>) -> Result<Query, StorageError> {
-        let mut query = Query::default();
-        if let Some(shown) = shown {
-            let all: i64 = self
-                .connection
-                .prepare_cached("SELECT count(*) FROM policy")
-                .and_then(|mut s| s.query_row([], |row| row.get(0)))
-                .map_err(store_error)?;
-            // When all terms are shown there is nothing to leave out.
-            if i64::try_from(shown.len()).ok() != Some(all) {
-                let sql = query.one_of("d.policy", shown);
-                query.and(&sql);
-            }
-        }
-        for condition in &filter.conditions {
-            query.condition(condition);
-        }
-        Ok(query)
-    }
-
-    /// A page of datasets that fit `filter` and are offered under terms in `shown` (all when absent), in
-    /// the order they were offered. `after` is what the page before named.
+    /// A page of at most `limit` datasets, in the order in which they were first offered.
     ///
     /// # Errors
     /// When the store fails.
     pub fn page(
         &self,
         filter: &Filter,
-        shown: Option<&[String]>,
+        policies: Policies<'_>,
         after: Option<i64>,
         limit: usize,
-    ) -> Result<Page, StorageError> {
-        let mut query = self.query(filter, shown)?;
-        let before = query.params.len();
-        let at = query.param(after.unwrap_or(0));
-        let wanted = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-        let count = query.param(wanted);
-        let mut sql = format!("SELECT d.number, d.rendered FROM dataset d {}", query.conditions);
-        let word = if query.conditions.is_empty() { "WHERE" } else { "AND" };
-        // Writing to a string cannot fail.
-        let _ = write!(sql, " {word} d.number > ?{at} ORDER BY d.number LIMIT ?{count}");
-        let mut statement = self.connection.prepare_cached(&sql).map_err(store_error)?;
-        let rows = statement.query_map(params_from_iter(&query.params), |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-        });
-        let mut found: Vec<(i64, String)> =
-            rows.map_err(store_error)?.collect::<Result<_, _>>().map_err(store_error)?;
-        let mut page = Page::default();
-        if found.len() > limit {
-            found.truncate(limit);
-            page.next = found.last().map(|(number, _)| *number);
-        }
-        if after.is_some() {
-            query.params.truncate(before);
-            page.previous = self.page_before(query, after.unwrap_or(0), limit)?;
-        }
-        page.rendered = found.into_iter().map(|(_, text)| text).collect();
-        Ok(page)
+    ) -> Result<Page, StoreError> {
+        let limit = limit.max(1);
+        let after = after.unwrap_or(0);
+        let (sql, values) = Search::new(filter, policies, Some(Span::After(after))).page(limit);
+        let rows: Vec<(i64, String)> =
+            self.rows(&sql, params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let more = rows.len() > limit;
+        let next = rows.get(limit.saturating_sub(1)).filter(|_| more).map(|(number, _)| *number);
+        let previous = if after > 0 { self.previous(filter, policies, after, limit)? } else { None };
+        Ok(Page { rendered: rows.into_iter().take(limit).map(|(_, text)| text).collect(), next, previous })
     }
 
-    /// What a page that ends at `last` begins after.
-    fn page_before(&self, mut query: Query, last: i64, limit: usize) -> Result<Option<i64>, StorageError> {
-        let at = query.param(last);
-        let skip = query.param(i64::try_from(limit).unwrap_or(i64::MAX));
-        let word = if query.conditions.is_empty() { "WHERE" } else { "AND" };
-        let sql = format!(
-            "SELECT coalesce((SELECT d.number FROM dataset d {} {word} d.number <= ?{at} ORDER BY d.number DESC LIMIT 1 OFFSET ?{skip}), 0)",
-            query.conditions
-        );
-        let mut statement = self.connection.prepare_cached(&sql).map_err(store_error)?;
-        let found: i64 =
-            statement.query_row(params_from_iter(&query.params), |row| row.get(0)).map_err(store_error)?;
-        Ok(Some(found))
+    /// Where the page before the one after `after` begins.
+    fn previous(
+        &self,
+        filter: &Filter,
+        policies: Policies<'_>,
+        after: i64,
+        limit: usize,
+    ) -> Result<Option<i64>, StoreError> {
+        let (sql, values) = Search::new(filter, policies, Some(Span::UpTo(after))).numbers(limit);
+        let before: Vec<i64> = self.rows(&sql, params_from_iter(values), |row| row.get(0))?;
+        // The one before the page's first, or the beginning when there is none.
+        Ok((!before.is_empty()).then(|| before.get(limit).copied().unwrap_or(0)))
     }
+
+    /// How many datasets a filter finds.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn count(&self, filter: &Filter, policies: Policies<'_>) -> Result<u64, StoreError> {
+        let (sql, values) = Search::new(filter, policies, None).count();
+        let counts: Vec<i64> = self.rows(&sql, params_from_iter(values), |row| row.get(0))?;
+        Ok(counts.first().and_then(|count| u64::try_from(*count).ok()).unwrap_or(0))
+    }
+}
+
+/// Which part of the catalog.
+#[derive(Clone, Copy)]
+pub(super) enum Span {
+    /// Higher numbers than this, rising.
+    After(i64),
+    /// This number and lower ones, falling.
+    UpTo(i64),
+}
+
+/// A filter in SQL. Values are always bound, never written into the statement, and a list is bound as
+/// one JSON array, so that there are as many statements as there are shapes of filters.
+pub(super) struct Search {
+    /// The tables, the one that leads first.
+    from: String,
+    /// The column with the dataset's number in the table that leads.
+    number: &'static str,
+    conditions: Vec<String>,
+    values: Vec<Value>,
+    span: Option<Span>,
+}
+
+/// How few datasets a condition is likely to leave; the lowest leads.
+fn rank(condition: &Condition) -> u8 {
+    match (condition.field, &condition.test) {
+        (Field::Id, Test::In(_)) => 0,
+        (Field::Keyword, Test::In(values)) if values.len() == 1 => 1,
+        (Field::Title, Test::In(_)) => 2,
+        (Field::Id, Test::StartsWith(_)) => 4,
+        (Field::Keyword, _) => 5,
+        (Field::Title, _) => 6,
+        // Most datasets have the same formats; looking at each is cheaper.
+        (Field::Format, _) | (Field::Text, _) | (Field::Id, _) => u8::MAX,
+    }
+}
+
+/// Where the words of all conditions on the text stand.
+const RANK_TEXT: u8 = 3;
+
+impl Search {
+    pub(super) fn new(filter: &Filter, policies: Policies<'_>, span: Option<Span>) -> Self {
+        let mut made = Self {
+            from: "dataset d".to_owned(),
+            number: "d.number",
+            conditions: Vec::new(),
+            values: Vec::new(),
+            span,
+        };
+        let (text, others): (Vec<&Condition>, Vec<&Condition>) =
+            filter.conditions.iter().partition(|c| matches!(c.test, Test::Words(_)));
+        let words = match_all(&text);
+        let lead = others.iter().map(|c| rank(c)).enumerate().min_by_key(|(_, rank)| *rank);
+        let lead = lead.filter(|(_, rank)| *rank < if words.is_some() { RANK_TEXT } else { u8::MAX });
+        match (&words, lead.and_then(|(at, _)| others.get(at))) {
+            (Some(words), None) => made.lead_by_text(words),
+            (_, Some(condition)) => made.lead(condition),
+            (None, None) => {}
+        }
+        if let (Some(words), Some(_)) = (words, lead) {
+            let words = made.bind(words);
+            made.conditions.push(format!(
+                "d.number IN (SELECT rowid FROM dataset_text WHERE dataset_text MATCH {words})"
+            ));
+        }
+        for (at, condition) in others.into_iter().enumerate() {
+            if lead.is_none_or(|(leading, _)| leading != at) {
+                made.check(condition);
+            }
+        }
+        if let Policies::These(keys) = policies {
+            let keys = made.bind(json_list(keys));
+            made.conditions.push(format!(
+                "+d.policy IN (SELECT number FROM policy WHERE key IN (SELECT value FROM json_each({keys})))"
+            ));
+        }
+        made.bound();
+        made
+    }
+
+    /// The numbers of at most one more than `limit`.
+    pub(super) fn numbers(mut self, limit: usize) -> (String, Vec<Value>) {
+        let limit = self.bind(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)));
+        let order = if matches!(self.span, Some(Span::UpTo(_))) { "DESC" } else { "ASC" };
+        let Self { from, number, .. } = &self;
+        let r#where = self.r#where();
+        let sql =
+            format!("SELECT {number} AS number FROM {from}{where} ORDER BY {number} {order} LIMIT {limit}");
+        (sql, self.values)
+    }
+
+    /// The numbers and texts of at most one more than `limit`.
+    pub(super) fn page(self, limit: usize) -> (String, Vec<Value>) {
+        let (numbers, values) = self.numbers(limit);
+        let sql = format!(
+            "SELECT p.number, c.rendered FROM ({numbers}) p CROSS JOIN dataset_content c
+             ON c.number = p.number ORDER BY p.number"
+        );
+        (sql, values)
+    }
+
+    fn count(self) -> (String, Vec<Value>) {
+        let sql = format!("SELECT count(*) FROM {}{}", self.from, self.r#where());
+        (sql, self.values)
+    }
+
+    fn r#where(&self) -> String {
+        if self.conditions.is_empty() {
+            return String::new();
+        }
+        format!(" WHERE {}", self.conditions.join(" AND "))
+    }
+
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("?{}", self.values.len())
+    }
+
+    fn bound(&mut self) {
+        let (sign, bound) = match self.span {
+            None => return,
+            Some(Span::After(number)) => (">", number),
+            Some(Span::UpTo(number)) => ("<=", number),
+        };
+        let bound = self.bind(Value::Integer(bound));
+        self.conditions.push(format!("{} {sign} {bound}", self.number));
+    }
+
+    fn lead_by_text(&mut self, words: &str) {
+        self.from = "dataset_text CROSS JOIN dataset d ON d.number = dataset_text.rowid".to_owned();
+        self.number = "dataset_text.rowid";
+        let words = self.bind(words.to_owned());
+        self.conditions.push(format!("dataset_text MATCH {words}"));
+    }
+
+    /// Lets a condition lead. A sign before a column keeps SQLite from using its index in place of the
+    /// leading one.
+    fn lead(&mut self, condition: &Condition) {
+        match (condition.field, &condition.test) {
+            // Rows of one keyword stand in the order of numbers: reading stops at the page's end.
+            (Field::Keyword, Test::In(values)) if values.len() == 1 => {
+                self.from = "dataset_keyword k CROSS JOIN dataset d ON d.number = k.dataset".to_owned();
+                self.number = "k.dataset";
+                let value = self.bind(values.first().cloned().unwrap_or_default());
+                self.conditions.push(format!("k.keyword = {value}"));
+            }
+            (Field::Keyword, test) => {
+                let holds = self.compare("keyword", test);
+                self.from = format!(
+                    "(SELECT DISTINCT dataset FROM dataset_keyword WHERE {holds}) k
+                     CROSS JOIN dataset d ON d.number = k.dataset"
+                );
+                self.number = "k.dataset";
+            }
+            (field, test) => {
+                let column = if field == Field::Title { "d.title" } else { "d.id" };
+                let holds = self.compare(column, test);
+                self.conditions.push(holds);
+                self.number = "+d.number";
+            }
+        }
+    }
+
+    /// Holds a condition against each dataset.
+    fn check(&mut self, condition: &Condition) {
+        let test = &condition.test;
+        let holds = match condition.field {
+            Field::Id | Field::Text => self.compare("+d.id", test),
+            Field::Title => self.compare("+d.title", test),
+            Field::Keyword => {
+                let holds = self.compare("+o.keyword", test);
+                format!("(SELECT 1 FROM dataset_keyword o WHERE o.dataset = d.number AND {holds} LIMIT 1)")
+            }
+            Field::Format => {
+                let holds = self.compare("+o.format", test);
+                format!("(SELECT 1 FROM dataset_format o WHERE o.dataset = d.number AND {holds} LIMIT 1)")
+            }
+        };
+        self.conditions.push(holds);
+    }
+
+    fn compare(&mut self, column: &str, test: &Test) -> String {
+        match test {
+            Test::In(values) => {
+                let list = self.bind(json_list(values));
+                format!("{column} IN (SELECT value FROM json_each({list}))")
+            }
+            Test::StartsWith(start) => {
+                let from = self.bind(start.clone());
+                match following(start) {
+                    Some(end) => {
+                        let to = self.bind(end);
+                        format!("({column} >= {from} AND {column} < {to})")
+                    }
+                    None => format!("{column} >= {from}"),
+                }
+            }
+            // Words are asked of the text's index, for all conditions together.
+            Test::Words(_) => "TRUE".to_owned(),
+        }
+    }
+}
+
+/// The lowest text above all that begin with `start`; none when there is no such text.
+fn following(start: &str) -> Option<String> {
+    let mut chars: Vec<char> = start.chars().collect();
+    while let Some(last) = chars.pop() {
+        // A range of characters steps over the numbers that are none.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
+fn json_list(values: &[String]) -> Value {
+    Value::Text(serde_json::Value::from(values).to_string())
+}
+
+/// All words of all conditions, for the index of the text; none when there are none. Each stands in
+/// quotes, so that no word is taken for an operator.
+fn match_all(conditions: &[&Condition]) -> Option<String> {
+    let mut quoted = Vec::new();
+    for condition in conditions {
+        if let Test::Words(words) = &condition.test {
+            quoted.extend(words.iter().map(|w| format!("\"{}\"", w.replace('\0', " ").replace('"', "\"\""))));
+        }
+    }
+    (!quoted.is_empty()).then(|| quoted.join(" "))
 }

@@ -12,7 +12,7 @@ use crate::error::StorageError;
 pub const DATABASE_FILE: &str = "hiwar.db";
 
 /// Tells the database from those of other programs: "HIWR".
-pub(crate) const APPLICATION_ID: i32 = 0x4849_5752;
+pub(super) const APPLICATION_ID: i32 = 0x4849_5752;
 /// How long to wait for a lock that a tool such as `sqlite3` holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of the writer.
@@ -29,7 +29,7 @@ const LOG_BYTES_KEPT: i32 = 64 * 1024 * 1024;
 const STATEMENTS: usize = 96;
 
 /// Where the database of a folder is.
-pub(crate) fn database_path(dir: &Path) -> PathBuf {
+pub(super) fn database_path(dir: &Path) -> PathBuf {
     dir.join(DATABASE_FILE)
 }
 
@@ -117,13 +117,13 @@ pub(crate) fn store_error(error: rusqlite::Error) -> StoreError {
 }
 
 /// A number as the database holds it.
-pub(crate) fn to_integer(number: u64) -> Result<i64, StoreError> {
+pub(super) fn to_integer(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number)
         .map_err(|_| StoreError::Failed(format!("{number} is larger than the database can hold")))
 }
 
 /// A number as the database gives it back.
-pub(crate) fn from_integer(number: i64) -> Result<u64, StoreError> {
+pub(super) fn from_integer(number: i64) -> Result<u64, StoreError> {
     u64::try_from(number)
         .map_err(|_| StoreError::Damaged(format!("{number} stands where no negative number can")))
 }

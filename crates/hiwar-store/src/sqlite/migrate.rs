@@ -20,7 +20,7 @@ pub(crate) struct Migration {
 }
 
 /// All steps, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] = &[
+pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "first", sql: include_str!("../../migrations/sqlite/0001_first.sql") },
     Migration {
         version: 2,

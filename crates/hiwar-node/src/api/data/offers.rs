@@ -9,6 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use hiwar_dataspace::catalog::{Dataset, Filter, PULL};
 use hiwar_dataspace::policy::{Authoring, Offer, Severity, Terms, dry_run, lint};
+use hiwar_store::dataspace::Policies;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -170,7 +171,7 @@ pub(crate) async fn offer(
 pub(crate) async fn list(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
     let page = shared
         .dataspace()
-        .read(|reader| reader.page(&Filter::default(), None, None, LISTED_MAX))
+        .read(|reader| reader.page(&Filter::default(), Policies::All, None, LISTED_MAX))
         .await
         .map_err(ApiError::internal)?;
     let datasets: Vec<Value> =

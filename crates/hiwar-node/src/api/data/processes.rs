@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use hiwar_dataspace::ledger::{Contract, Ending, Ledger as _, Negotiation, Process, Transfer, Why};
 use hiwar_dataspace::negotiation::NegotiationStep;
 use hiwar_dataspace::transfer::TransferStep;
-use hiwar_store::dataspace::Listing;
+use hiwar_store::dataspace::{ContractFilter, ProcessFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
@@ -110,14 +110,8 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    fn listing(self) -> Listing {
-        Listing {
-            role: None,
-            counterparty: self.counterparty,
-            state: self.state,
-            after: None,
-            limit: LISTED_MAX,
-        }
+    fn processes(self) -> ProcessFilter {
+        ProcessFilter { role: None, counterparty: self.counterparty, state: self.state }
     }
 }
 
@@ -126,10 +120,10 @@ pub(crate) async fn negotiations(
     State(shared): State<Arc<Shared>>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, ApiError> {
-    let listing = wanted.listing();
+    let filter = wanted.processes();
     let found =
-        shared.dataspace().read(move |r| r.negotiations(&listing)).await.map_err(ApiError::internal)?;
-    Ok(Json(json!({ "negotiations": found.rows.iter().map(negotiation_json).collect::<Vec<_>>() })))
+        shared.dataspace().read(move |r| r.negotiations(&filter, None, LISTED_MAX)).await.map_err(ApiError::internal)?;
+    Ok(Json(json!({ "negotiations": found.records.iter().map(negotiation_json).collect::<Vec<_>>() })))
 }
 
 /// `GET /api/v1/data/transfers`
@@ -137,9 +131,9 @@ pub(crate) async fn transfers(
     State(shared): State<Arc<Shared>>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, ApiError> {
-    let listing = wanted.listing();
-    let found = shared.dataspace().read(move |r| r.transfers(&listing)).await.map_err(ApiError::internal)?;
-    Ok(Json(json!({ "transfers": found.rows.iter().map(transfer_json).collect::<Vec<_>>() })))
+    let filter = wanted.processes();
+    let found = shared.dataspace().read(move |r| r.transfers(&filter, None, LISTED_MAX)).await.map_err(ApiError::internal)?;
+    Ok(Json(json!({ "transfers": found.records.iter().map(transfer_json).collect::<Vec<_>>() })))
 }
 
 /// `GET /api/v1/data/agreements`
@@ -147,9 +141,18 @@ pub(crate) async fn agreements(
     State(shared): State<Arc<Shared>>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, ApiError> {
-    let listing = wanted.listing();
-    let found = shared.dataspace().read(move |r| r.contracts(&listing)).await.map_err(ApiError::internal)?;
-    Ok(Json(json!({ "agreements": found.rows.iter().map(contract_json).collect::<Vec<_>>() })))
+    let filter = ContractFilter { role: None, counterparty: wanted.counterparty };
+    let ended = match wanted.state.as_deref() {
+        None => None,
+        Some("ended") => Some(true),
+        Some("holds") => Some(false),
+        Some(other) => {
+            return Err(ApiError::bad_request(format!("state: an agreement is holds or ended, not {other:?}")));
+        }
+    };
+    let mut found = shared.dataspace().read(move |r| r.contracts(&filter, None, LISTED_MAX)).await.map_err(ApiError::internal)?;
+    found.records.retain(|c| ended.is_none_or(|wanted| c.ended.is_some() == wanted));
+    Ok(Json(json!({ "agreements": found.records.iter().map(contract_json).collect::<Vec<_>>() })))
 }
 
 fn nothing(id: &str) -> ApiError {
