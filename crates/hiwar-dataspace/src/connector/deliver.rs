@@ -14,6 +14,10 @@ const RETRY_FIRST_MS: i64 = 300;
 const RETRY_MAX_MS: i64 = 600_000;
 /// Attempts that are answered with 404 before the delivery is given up.
 const NOT_FOUND_MAX: u32 = 10;
+/// Attempts that are refused before the delivery is given up: about ten seconds. The other side may
+/// have been stopped before it knew that we took its own last message; it refuses ours until it has
+/// sent that one again.
+const REFUSED_MAX: u32 = 6;
 /// Attempts without an answer before the delivery is given up: about three days.
 const UNREACHABLE_MAX: u32 = 440;
 
@@ -95,12 +99,13 @@ fn due<S: Copy>(
 
 /// What a failed attempt does to a process; `true` when it is given up.
 fn failed<S>(process: &mut Process<S>, failure: &Failure, now: Timestamp) -> bool {
+    let first = process.peer_pid.is_none();
     let Some(pending) = &mut process.pending else { return false };
     pending.attempts += 1;
     pending.trouble = Some(failure.text().to_owned());
     pending.due = now.plus_millis(wait_ms(pending.attempts));
     match failure {
-        Failure::Refused(_) => true,
+        Failure::Refused(_) => first || pending.attempts >= REFUSED_MAX,
         Failure::NotFound(_) => pending.attempts >= NOT_FOUND_MAX,
         Failure::Unreachable(_) => pending.attempts >= UNREACHABLE_MAX,
     }

@@ -5,19 +5,26 @@
 
 mod access;
 mod gate;
+mod inbox;
 mod partial;
 mod pull;
+mod push;
 mod range;
 mod retry;
 mod serve;
+mod signal;
 pub mod source;
 
 pub use self::access::{Access, AccessError, HTTP_ENDPOINT, Renewal};
 pub use self::gate::{Admission, Gate, InboxAdmission, InboxGate, Refusal, Served};
+pub use self::inbox::Inbox;
 pub use self::partial::FileError;
 pub use self::pull::{Progress, Pull, Pulled};
+pub use self::push::{Push, Pushed};
 pub use self::retry::{NoRenewal, Renew, Retry, TransferError};
 pub use self::serve::{STREAMS_MAX, Serve};
+
+pub use self::signal::{BuiltIn, DataPlane, Events, Kind, Moved, PlaneError, Ready, State, Status};
 
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,10 @@
 //! Its length is what is there. The final name appears by one rename, after the SHA-256 of the whole
 //! was compared and the bytes are durable.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -15,8 +16,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Parts that wait between the socket and the disk.
-const WAITING: usize = 8;
+/// Batches that wait between the socket and the disk.
+const WAITING: usize = 4;
+/// Parts are handed to the disk's thread when they have this many bytes together: waking it for each
+/// costs more than writing them.
+const BATCH_BYTES: usize = 512 * 1024;
 
 /// What a partial file is a part of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +57,33 @@ pub(super) enum Finish {
     WrongHash { expected: Hash, found: Hash },
 }
 
+/// How long a writer before may take to let go.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
+
+/// Opens a partial file for one writer: a pull that was stopped may still write its last bytes.
+fn locked(path: &Path) -> Result<File, FileError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let until = Instant::now() + LOCK_LIMIT;
+    loop {
+        let file = options.open(path).map_err(at(path))?;
+        match file.try_lock() {
+            // The writer before may have given the file its final name meanwhile.
+            Ok(()) if path.exists() => return Ok(file),
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(at(path)(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(at(path)(io::Error::other("another transfer writes it")));
+            }
+        }
+    }
+}
+
 /// A partial file that is open.
 #[derive(Debug)]
 pub(super) struct Partial {
@@ -77,11 +108,7 @@ impl Partial {
         let note = beside(to, ".partial.json");
         // Without a note nobody knows what the bytes are of.
         let of: Option<Of> = std::fs::read(&note).ok().and_then(|json| serde_json::from_slice(&json).ok());
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(at(&path))?;
+        let file = locked(&path)?;
         let mut partial =
             Self { to: to.to_owned(), path, of: Of::default(), file, hasher: Sha256::new(), length: 0 };
         match of {
@@ -194,17 +221,18 @@ pub(super) async fn drain<E>(
 ) -> Result<(Partial, Drained<E>), FileError> {
     let path = partial.path.clone();
     let mut length = partial.length;
-    let (sender, mut parts) = mpsc::channel::<Bytes>(WAITING);
+    let (sender, mut parts) = mpsc::channel::<Vec<Bytes>>(WAITING);
     let writing = tokio::task::spawn_blocking(move || {
         let mut written = Ok(());
-        while let Some(part) = parts.blocking_recv() {
-            written = partial.append(&part);
+        while let Some(batch) = parts.blocking_recv() {
+            written = batch.iter().try_for_each(|part| partial.append(part));
             if written.is_err() {
                 break;
             }
         }
         (partial, written)
     });
+    let (mut batch, mut held) = (Vec::new(), 0);
     let ended = loop {
         let next = tokio::select! {
             biased;
@@ -220,12 +248,19 @@ pub(super) async fn drain<E>(
             break Drained::TooLarge;
         }
         length += part.len() as u64;
-        // The writer ends early only for an error, which it returns.
-        if sender.send(part).await.is_err() {
-            break Drained::Whole;
+        held += part.len();
+        batch.push(part);
+        if held >= BATCH_BYTES {
+            held = 0;
+            // The writer ends early only for an error, which it returns.
+            if sender.send(std::mem::take(&mut batch)).await.is_err() {
+                break Drained::Whole;
+            }
         }
         progress(length);
     };
+    // What came before a break is kept as well.
+    drop(sender.send(batch).await);
     drop(sender);
     let (partial, written) =
         writing.await.map_err(|e| FileError { path: path.display().to_string(), problem: e.to_string() })?;
@@ -255,6 +290,21 @@ mod tests {
         assert_eq!(partial.finish(Some(Hash::of(b"abcdef"))).unwrap(), (6, Hash::of(b"abcdef")));
         assert_eq!(std::fs::read(&to).unwrap(), b"abcdef");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn two_writers_never_share_a_partial_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("f");
+        let mut first = Partial::open(&to).unwrap();
+        first.set(of(3)).unwrap();
+        first.append(b"abc").unwrap();
+        let (other, path) = (to.clone(), to.clone());
+        let waiting = std::thread::spawn(move || Partial::open(&other).map(|partial| partial.length()));
+        std::thread::sleep(Duration::from_millis(50));
+        first.finish(None).unwrap();
+        assert_eq!(waiting.join().unwrap().unwrap(), 0, "the second has a file of its own");
+        assert_eq!(std::fs::read(path).unwrap(), b"abc");
     }
 
     #[test]

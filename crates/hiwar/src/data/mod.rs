@@ -134,6 +134,5 @@ fn with_client<F>(node: &NodeArgs, work: impl FnOnce(ApiClient) -> F) -> anyhow:
 where
     F: Future<Output = anyhow::Result<ExitCode>>,
 {
-    let client = ApiClient::of(node)?;
-    block_on(work(client))
+    block_on(async { work(ApiClient::of(node)?).await })
 }

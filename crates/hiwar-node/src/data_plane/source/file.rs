@@ -21,6 +21,19 @@ const BATCH: u64 = 1024 * 1024;
 /// checked faster than one core hashes.
 const AHEAD: usize = 2;
 
+/// How it is made sure that what is sent is what was offered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recheck {
+    /// Every block is hashed before it is sent.
+    Always,
+    /// Blocks are hashed unless the system says, after each read, that the file was not touched since it
+    /// was offered: same file, size, times of modification and of change. Where a process maps the file into
+    /// its memory and writes to it that way, use [`Recheck::Always`]: such writes show late.
+    #[default]
+    WhenTouched,
+}
+
 /// A file that is offered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +45,9 @@ pub struct FileSource {
     pub media_type: Option<String>,
     /// What it was when it was offered.
     pub pinned: Arc<Fingerprint>,
+    /// How that is checked.
+    #[serde(default)]
+    pub recheck: Recheck,
 }
 
 impl FileSource {
@@ -43,7 +59,7 @@ impl FileSource {
         let named = |e: io::Error| SourceError::read(path, &e);
         let path = path.canonicalize().map_err(named)?;
         let pinned = Arc::new(Fingerprint::of(&path).map_err(named)?);
-        Ok(Self { path, media_type, pinned })
+        Ok(Self { path, media_type, pinned, recheck: Recheck::default() })
     }
 
     /// Opens it, once for the whole answer.
@@ -51,7 +67,7 @@ impl FileSource {
     /// # Errors
     /// When it is gone or has another size than was offered.
     pub async fn open(&self) -> Result<Content, SourceError> {
-        open(self.path.clone(), self.pinned.clone(), self.media_type.clone()).await
+        open(self.path.clone(), self.pinned.clone(), self.media_type.clone(), self.recheck).await
     }
 }
 
@@ -60,6 +76,7 @@ pub(super) async fn open(
     path: PathBuf,
     pinned: Arc<Fingerprint>,
     media_type: Option<String>,
+    recheck: Recheck,
 ) -> Result<Content, SourceError> {
     let opening = tokio::task::spawn_blocking(move || {
         let file = File::open(&path).map_err(|e| SourceError::read(&path, &e))?;
@@ -78,7 +95,7 @@ pub(super) async fn open(
         etag: pinned.etag(),
         sha256: Some(pinned.sha256),
         media_type,
-        body: super::Body::File(PinnedFile { file: Arc::new(file), pinned }),
+        body: super::Body::File(PinnedFile { file: Arc::new(file), pinned, recheck }),
     })
 }
 
@@ -87,6 +104,7 @@ pub(super) async fn open(
 pub struct PinnedFile {
     file: Arc<File>,
     pinned: Arc<Fingerprint>,
+    recheck: Recheck,
 }
 
 impl PinnedFile {
@@ -95,6 +113,7 @@ impl PinnedFile {
         Box::pin(blocks(Reading {
             file: self.file,
             pinned: self.pinned,
+            recheck: self.recheck,
             next: range.start,
             range,
             running: VecDeque::new(),
@@ -106,6 +125,7 @@ impl PinnedFile {
 struct Reading {
     file: Arc<File>,
     pinned: Arc<Fingerprint>,
+    recheck: Recheck,
     range: Range<u64>,
     /// Where the next read begins.
     next: u64,
@@ -119,8 +139,10 @@ impl Reading {
         while self.running.len() < AHEAD && self.next < self.range.end {
             let span = self.pinned.span(self.next, BATCH);
             self.next = span.end;
-            let (file, pinned, buffer) = (self.file.clone(), self.pinned.clone(), self.buffer());
-            self.running.push_back(tokio::task::spawn_blocking(move || read(&file, &pinned, &span, buffer)));
+            let (file, pinned) = (self.file.clone(), self.pinned.clone());
+            let (buffer, recheck) = (self.buffer(), self.recheck);
+            let reading = move || read(&file, &pinned, &span, buffer, recheck);
+            self.running.push_back(tokio::task::spawn_blocking(reading));
         }
     }
 
@@ -162,6 +184,7 @@ fn read(
     pinned: &Fingerprint,
     span: &Range<u64>,
     mut buffer: BytesMut,
+    recheck: Recheck,
 ) -> Result<(u64, Bytes), SourceError> {
     let length = usize::try_from(span.end - span.start).unwrap_or(usize::MAX);
     buffer.resize(length, 0);
@@ -172,7 +195,9 @@ fn read(
         }
         _ => SourceError::Read(e.to_string()),
     })?;
-    pinned.check(span.start, &buffer)?;
+    if recheck == Recheck::Always || !pinned.is_untouched(file) {
+        pinned.check(span.start, &buffer)?;
+    }
     Ok((span.start, buffer.freeze()))
 }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hiwar_trust::hash::Hash;
 use serde::{Deserialize, Serialize};
 
+use super::file::Recheck;
 use super::pin::Fingerprint;
 use super::{Content, SourceError};
 
@@ -97,6 +98,9 @@ pub struct FolderSource {
     pub path: PathBuf,
     /// Its files by their paths.
     pub files: BTreeMap<String, Arc<Fingerprint>>,
+    /// How it is made sure that they are the same when they are sent.
+    #[serde(default)]
+    pub recheck: Recheck,
 }
 
 impl FolderSource {
@@ -133,7 +137,7 @@ impl FolderSource {
                 }
             }
         }
-        Ok(Self { path: root, files })
+        Ok(Self { path: root, files, recheck: Recheck::default() })
     }
 
     /// The manifest as it is served.
@@ -173,7 +177,7 @@ impl FolderSource {
         if !real.starts_with(&root) {
             return Err(SourceError::Escapes);
         }
-        super::file::open(real, print.clone(), None).await
+        super::file::open(real, print.clone(), None, self.recheck).await
     }
 }
 

@@ -16,7 +16,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
 pub use self::backend::BackendSource;
-pub use self::file::{FileSource, PinnedFile};
+pub use self::file::{FileSource, PinnedFile, Recheck};
 pub use self::folder::{FILES_MAX, FolderSource, MANIFEST_TYPE, Manifest, ManifestError, ManifestFile};
 pub use self::pin::{Changed, Fingerprint};
 use crate::outbound::OutboundError;

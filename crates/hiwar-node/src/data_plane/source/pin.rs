@@ -1,10 +1,11 @@
 //! A file as it was when it was offered: its SHA-256, and that of each of its blocks, so that every
 //! byte is checked before it leaves, whatever range is asked for.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hiwar_trust::hash::Hash;
@@ -26,12 +27,55 @@ pub struct Fingerprint {
     pub size: u64,
     /// SHA-256 of the whole.
     pub sha256: Hash,
+    /// The file as the system described it, when that can show whether it was touched since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stamp: Option<Stamp>,
     /// Bytes in a block; the last one may be shorter.
     block: u64,
     /// The blocks' SHA-256 one after another; written as base64.
     #[serde(with = "digests")]
     digests: Vec<u8>,
 }
+
+/// What the system says of a file. Whoever writes to a file changes its change time, which, unlike
+/// its modification time, nobody can set back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    modified_ns: i64,
+    changed_ns: i64,
+}
+
+impl Stamp {
+    #[cfg(unix)]
+    fn of(held: &Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+        Some(Self {
+            device: held.dev(),
+            inode: held.ino(),
+            modified_ns: ns(held.mtime(), held.mtime_nsec()),
+            changed_ns: ns(held.ctime(), held.ctime_nsec()),
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn of(_: &Metadata) -> Option<Self> {
+        None
+    }
+
+    /// Whether a later write must show. One in the same tick of the clock as the last before the file was
+    /// read would not.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        i128::from(self.changed_ns) + SETTLED_NS < i128::try_from(now).unwrap_or(i128::MAX)
+    }
+}
+
+/// A file must have been left alone this long, in nanoseconds, for its stamp to count.
+const SETTLED_NS: i128 = 2_000_000_000;
 
 /// The file is no longer what was offered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +109,7 @@ impl Fingerprint {
         if !held.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
+        let stamp = Stamp::of(&held).filter(|stamp| stamp.is_settled(SystemTime::now()));
         let block = (held.len() / BLOCKS).next_power_of_two().clamp(BLOCK_MIN, BLOCK_MAX);
         let mut buffer = vec![0; usize::try_from(block).unwrap_or(usize::MAX)];
         let (mut whole, mut digests, mut size) = (Sha256::new(), Vec::new(), 0_u64);
@@ -78,10 +123,17 @@ impl Fingerprint {
             digests.extend_from_slice(&Sha256::digest(part));
             size += read as u64;
         }
-        if size != held.len() {
+        let after = file.metadata()?;
+        if size != held.len() || Stamp::of(&after) != Stamp::of(&held) {
             return Err(io::Error::other("it changed while it was read"));
         }
-        Ok(Self { size, sha256: Hash(whole.finalize().into()), block, digests })
+        Ok(Self { size, sha256: Hash(whole.finalize().into()), stamp, block, digests })
+    }
+
+    /// Whether the system vouches that the file is as it was when its fingerprint was taken. Asked after
+    /// bytes were read, it holds for them.
+    pub(super) fn is_untouched(&self, file: &File) -> bool {
+        self.stamp.is_some() && file.metadata().is_ok_and(|held| Stamp::of(&held) == self.stamp)
     }
 
     /// The block-aligned range of bytes, about `length` long, that begins at or before `at`.
