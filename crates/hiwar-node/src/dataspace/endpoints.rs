@@ -211,7 +211,8 @@ async fn catalog(
         .read(move |reader| {
             let mut shown = Vec::new();
             for (key, offer) in reader.policies()? {
-                let offer: Offer = serde_json::from_str(&offer).map_err(|e| StoreError::Failed(e.to_string()))?;
+                let offer: Offer =
+                    serde_json::from_str(&offer).map_err(|e| StoreError::Failed(e.to_string()))?;
                 if is_shown(&offer, &facts) {
                     shown.push(key);
                 }

@@ -141,7 +141,9 @@ impl Dataspace {
             let idle = dataspace.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let reader = match idle {
                 Some(reader) => reader,
-                None => DataspaceReader::open(&dataspace.dir).map_err(|e| StoreError::Failed(e.to_string()))?,
+                None => {
+                    DataspaceReader::open(&dataspace.dir).map_err(|e| StoreError::Failed(e.to_string()))?
+                }
             };
             let result = read(&reader);
             let mut readers = dataspace.readers.lock().unwrap_or_else(PoisonError::into_inner);

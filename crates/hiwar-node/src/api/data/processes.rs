@@ -121,8 +121,11 @@ pub(crate) async fn negotiations(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, ApiError> {
     let filter = wanted.processes();
-    let found =
-        shared.dataspace().read(move |r| r.negotiations(&filter, None, LISTED_MAX)).await.map_err(ApiError::internal)?;
+    let found = shared
+        .dataspace()
+        .read(move |r| r.negotiations(&filter, None, LISTED_MAX))
+        .await
+        .map_err(ApiError::internal)?;
     Ok(Json(json!({ "negotiations": found.records.iter().map(negotiation_json).collect::<Vec<_>>() })))
 }
 
@@ -132,7 +135,11 @@ pub(crate) async fn transfers(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, ApiError> {
     let filter = wanted.processes();
-    let found = shared.dataspace().read(move |r| r.transfers(&filter, None, LISTED_MAX)).await.map_err(ApiError::internal)?;
+    let found = shared
+        .dataspace()
+        .read(move |r| r.transfers(&filter, None, LISTED_MAX))
+        .await
+        .map_err(ApiError::internal)?;
     Ok(Json(json!({ "transfers": found.records.iter().map(transfer_json).collect::<Vec<_>>() })))
 }
 
@@ -147,10 +154,16 @@ pub(crate) async fn agreements(
         Some("ended") => Some(true),
         Some("holds") => Some(false),
         Some(other) => {
-            return Err(ApiError::bad_request(format!("state: an agreement is holds or ended, not {other:?}")));
+            return Err(ApiError::bad_request(format!(
+                "state: an agreement is holds or ended, not {other:?}"
+            )));
         }
     };
-    let mut found = shared.dataspace().read(move |r| r.contracts(&filter, None, LISTED_MAX)).await.map_err(ApiError::internal)?;
+    let mut found = shared
+        .dataspace()
+        .read(move |r| r.contracts(&filter, None, LISTED_MAX))
+        .await
+        .map_err(ApiError::internal)?;
     found.records.retain(|c| ended.is_none_or(|wanted| c.ended.is_some() == wanted));
     Ok(Json(json!({ "agreements": found.records.iter().map(contract_json).collect::<Vec<_>>() })))
 }
