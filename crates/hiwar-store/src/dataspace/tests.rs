@@ -18,7 +18,7 @@ fn dataset(number: u64) -> Dataset {
     Dataset {
         id: format!("urn:data:{}:{number}", number % 13),
         title: format!("{} report {}", word(number), number % 200),
-        description: (number % 3 > 0)
+        description: (!number.is_multiple_of(3))
             .then(|| format!("On {} and \"{}\"", word(number / 7), word(number / 11))),
         keywords: (0..number % 4).map(|k| format!("hs:{:04}", (number + k * 17) % 300)).collect(),
         offer: Offer::new(format!("offer-{number}"), policy()),

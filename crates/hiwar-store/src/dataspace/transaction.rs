@@ -161,7 +161,7 @@ impl<'a> Tx<'a> {
         body: &str,
     ) -> Result<(), LedgerError> {
         let due = process.due();
-        self.execute(
+        let kept = self.execute(
             "INSERT INTO process (pid, kind, role, counterparty, peer_pid, state, final, agreement, dataset,
                 due, created, changed, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT (kind, pid) DO UPDATE SET role = excluded.role,
@@ -184,7 +184,15 @@ impl<'a> Tx<'a> {
                 process.changed.as_millis(),
                 body,
             ],
-        )?;
+        );
+        kept.map_err(|error| match &process.peer_pid {
+            Some(peer) if error.0.contains("process.peer_pid") => LedgerError(format!(
+                "{} already gave the identifier {peer:?} to another {}; every one needs its own",
+                process.counterparty,
+                columns.kind.as_str()
+            )),
+            _ => error,
+        })?;
         self.touched.retain(|t| t.kind != columns.kind || t.pid != process.pid);
         self.touched.push(Due { kind: columns.kind, pid: process.pid.clone(), due });
         Ok(())

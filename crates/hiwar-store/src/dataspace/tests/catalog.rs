@@ -1,13 +1,327 @@
-use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+use hiwar_dataspace::catalog::{Condition, Field, Test};
+use serde_json::{Value, json};
 
 use super::*;
+use crate::dataspace::catalog::{Search, Span};
+
+const DATASETS: u64 = 2000;
+
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
+}
+
+/// The filter as its documentation describes it, without a database.
+fn holds(dataset: &Dataset, condition: &Condition) -> bool {
+    let texts: Vec<&str> = match condition.field {
+        Field::Id => vec![&dataset.id],
+        Field::Title => vec![&dataset.title],
+        Field::Keyword => dataset.keywords.iter().map(String::as_str).collect(),
+        Field::Format => dataset.formats.iter().map(String::as_str).collect(),
+        Field::Text => {
+            let keywords = dataset.keywords.iter().map(String::as_str);
+            [dataset.title.as_str(), dataset.description.as_deref().unwrap_or("")]
+                .into_iter()
+                .chain(keywords)
+                .collect()
+        }
+    };
+    match &condition.test {
+        Test::In(values) => texts.iter().any(|t| values.iter().any(|v| v == t)),
+        Test::StartsWith(start) => texts.iter().any(|t| t.starts_with(start.as_str())),
+        Test::Words(wanted) => {
+            let found: BTreeSet<String> = texts.into_iter().flat_map(words).collect();
+            wanted.iter().all(|w| found.contains(w))
+        }
+    }
+}
+
+fn conditions() -> Vec<Value> {
+    let many: Vec<String> = (0..200).map(|n| dataset(n * 9).id).collect();
+    vec![
+        json!({"field": "id", "value": dataset(17).id}),
+        json!({"field": "id", "operator": "in", "value": many}),
+        json!({"field": "id", "operator": "in", "value": []}),
+        json!({"field": "id", "operator": "startsWith", "value": "urn:data:1"}),
+        json!({"field": "id", "operator": "startsWith", "value": ""}),
+        json!({"field": "title", "value": dataset(8).title}),
+        json!({"field": "title", "operator": "in", "value": [dataset(8).title, dataset(9).title, "%"]}),
+        json!({"field": "title", "operator": "startsWith", "value": "Gr"}),
+        json!({"field": "title", "operator": "startsWith", "value": "半導"}),
+        json!({"field": "title", "operator": "startsWith", "value": "h%"}),
+        json!({"field": "keyword", "value": "hs:0042"}),
+        json!({"field": "keyword", "value": "hs:0042' OR 1=1 --"}),
+        json!({"field": "keyword", "operator": "in", "value": ["hs:0001", "hs:0042", "hs:0100"]}),
+        json!({"field": "keyword", "operator": "startsWith", "value": "hs:01"}),
+        json!({"field": "format", "value": PUSH}),
+        json!({"field": "format", "operator": "in", "value": [PULL, PUSH]}),
+        json!({"field": "format", "operator": "startsWith", "value": "HttpData"}),
+        json!("hydrogen"),
+        json!("HYDROGEN report"),
+        json!("größe"),
+        json!("半導体"),
+        json!("NOT near"),
+        json!("near \"wafer\" OR fluoride* AND -"),
+        json!("hydro"),
+        json!("..."),
+    ]
+}
+
+fn id(rendered: &str) -> String {
+    let value: Value = serde_json::from_str(rendered).unwrap();
+    value["@id"].as_str().unwrap().to_owned()
+}
+
+fn ids(page: &Page) -> Vec<String> {
+    page.rendered.iter().map(|text| id(text)).collect()
+}
+
+fn all_pages(reader: &DataspaceReader, filter: &Filter, policies: Policies<'_>, limit: usize) -> Vec<String> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = reader.page(filter, policies, after, limit).unwrap();
+        assert!(page.rendered.len() <= limit);
+        found.extend(ids(&page));
+        after = page.next;
+        if after.is_none() {
+            return found;
+        }
+    }
+}
 
 #[test]
-fn a_page_shows_what_was_put() {
+fn a_filter_finds_what_a_plain_search_through_all_datasets_finds() {
     let root = tempfile::tempdir().unwrap();
     let mut store = DataspaceStore::open(root.path()).unwrap();
-    put(&mut store, 0..100);
-    let page = store.view().page(&filter(json!(["hydrogen"])), Policies::All, None, 5).unwrap();
-    assert_eq!(page.rendered.len(), 5);
-    assert!(page.next.is_some());
+    put(&mut store, 0..DATASETS);
+    let reader = DataspaceReader::open(root.path()).unwrap();
+    let everything: Vec<Dataset> = (0..DATASETS).map(dataset).collect();
+    let one: Vec<Value> = conditions();
+    let mut filters: Vec<Vec<Value>> = vec![vec![]];
+    for (at, first) in one.iter().enumerate() {
+        filters.push(vec![first.clone()]);
+        filters.extend(one.iter().skip(at).map(|second| vec![first.clone(), second.clone()]));
+    }
+    filters.push(one.iter().skip(15).take(4).cloned().collect());
+    let allowed = [key(1), key(2), "no such key".to_owned()];
+    let mut found_something = 0;
+    for conditions in filters {
+        let filter = Filter::read(&conditions).unwrap();
+        for policies in [Policies::All, Policies::These(&allowed), Policies::These(&[])] {
+            let permitted = |number: usize| match policies {
+                Policies::All => true,
+                Policies::These(keys) => keys.contains(&key(u64::try_from(number).unwrap())),
+            };
+            let expected: Vec<String> = everything
+                .iter()
+                .enumerate()
+                .filter(|(number, d)| permitted(*number) && filter.conditions.iter().all(|c| holds(d, c)))
+                .map(|(_, d)| d.id.clone())
+                .collect();
+            found_something += usize::from(!expected.is_empty());
+            assert_eq!(all_pages(&reader, &filter, policies, 700), expected, "{conditions:?} {policies:?}");
+            let count = usize::try_from(reader.count(&filter, policies).unwrap()).unwrap();
+            assert_eq!(count, expected.len(), "{conditions:?}");
+        }
+    }
+    assert!(found_something > 200, "{found_something}");
+}
+
+#[test]
+fn pages_lead_forward_and_back_over_the_same_datasets() {
+    let root = tempfile::tempdir().unwrap();
+    let mut store = DataspaceStore::open(root.path()).unwrap();
+    put(&mut store, 0..200);
+    let keys = [key(0), key(1)];
+    for text in [
+        json!([]),
+        json!(["hydrogen"]),
+        json!([{"field": "keyword", "operator": "startsWith", "value": "hs:00"}]),
+        json!([{"field": "id", "operator": "startsWith", "value": "urn"}]),
+    ] {
+        let (filter, policies) = (filter(text), Policies::These(&keys));
+        let page = |after| store.view().page(&filter, policies, after, 7).unwrap();
+        let mut pages = vec![page(None)];
+        while let Some(after) = pages.last().unwrap().next {
+            pages.push(page(Some(after)));
+        }
+        assert!(pages.len() > 2 && pages[0].previous.is_none());
+        let mut back = vec![pages.last().unwrap().clone()];
+        while let Some(after) = back.last().unwrap().previous {
+            back.push(page(Some(after)));
+        }
+        back.reverse();
+        let texts = |pages: &[Page]| pages.iter().map(ids).collect::<Vec<_>>();
+        assert_eq!(texts(&pages), texts(&back));
+    }
+}
+
+#[test]
+fn paging_shows_each_dataset_once_while_others_come_and_go() {
+    let root = tempfile::tempdir().unwrap();
+    let mut store = DataspaceStore::open(root.path()).unwrap();
+    put(&mut store, 0..300);
+    let reader = DataspaceReader::open(root.path()).unwrap();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut removed = BTreeSet::new();
+    let (mut after, mut round) = (None, 0_u64);
+    loop {
+        let page = reader.page(&Filter::default(), Policies::All, after, 7).unwrap();
+        for id in ids(&page) {
+            *seen.entry(id).or_default() += 1;
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+        // One goes that was shown or will be, the newest goes, one comes, and one is put anew.
+        let gone = [dataset(round * 11 % 300).id, dataset(1000 + round - round.min(1)).id];
+        for id in gone {
+            store.job(|tx| tx.remove_dataset(&id)).unwrap();
+            removed.insert(id);
+        }
+        if round < 50 {
+            put(&mut store, [1000 + round]);
+        }
+        let again = dataset(round * 11 % 300 + 1);
+        if !removed.contains(&again.id) {
+            put(&mut store, [round * 11 % 300 + 1]);
+        }
+        store.commit().unwrap();
+        round += 1;
+    }
+    assert!(round > 30 && seen.values().all(|times| *times == 1), "{round} {seen:?}");
+    for number in 0..300 {
+        let id = dataset(number).id;
+        assert!(removed.contains(&id) || seen.contains_key(&id), "{id}");
+    }
+}
+
+#[test]
+fn terms_that_no_dataset_has_any_more_leave() {
+    let root = tempfile::tempdir().unwrap();
+    let mut store = DataspaceStore::open(root.path()).unwrap();
+    put(&mut store, 0..6);
+    let keys = |store: &DataspaceStore| -> Vec<String> {
+        store.view().policies().unwrap().into_iter().map(|(key, _)| key).collect()
+    };
+    assert_eq!(keys(&store), [key(0), key(1), key(2)]);
+    let (_, offer) = store.view().policies().unwrap().remove(1);
+    assert_eq!(serde_json::from_str::<Offer>(&offer).unwrap(), dataset(1).offer);
+    for number in [0, 3] {
+        assert!(store.job(|tx| tx.remove_dataset(&dataset(number).id)).unwrap());
+        assert!(!store.job(|tx| tx.remove_dataset(&dataset(number).id)).unwrap());
+    }
+    assert_eq!(keys(&store), [key(1), key(2)]);
+    // Put anew under other terms, in words that were not there before.
+    let changed = Dataset { title: "Entirely new".into(), keywords: vec![], ..dataset(1) };
+    store.job(|tx| tx.put_dataset(&changed, "{\"@id\": \"new\"}", "other", "{\"path\":\"y\"}")).unwrap();
+    let find = |text| ids(&store.view().page(&filter(json!([text])), Policies::All, None, 9).unwrap());
+    assert_eq!(find("entirely"), ["new"]);
+    assert!(!find("fluoride").contains(&"new".to_owned()));
+    assert_eq!(store.view().source(&changed.id).unwrap().as_deref(), Some("{\"path\":\"y\"}"));
+    assert_eq!(store.view().source(&dataset(0).id).unwrap(), None);
+}
+
+/// How SQLite will find a page.
+fn plan(reader: &DataspaceReader, filter: &Filter, policies: Policies<'_>, span: Span) -> String {
+    let (sql, values) = Search::new(filter, policies, Some(span)).page(50);
+    let steps: Vec<String> = reader
+        .rows(&format!("EXPLAIN QUERY PLAN {sql}"), rusqlite::params_from_iter(values), |row| row.get(3))
+        .unwrap();
+    steps.join("\n")
+}
+
+#[test]
+fn every_page_is_found_through_an_index() {
+    let root = tempfile::tempdir().unwrap();
+    let store = DataspaceStore::open(root.path()).unwrap();
+    let allowed = [key(1)];
+    let first = conditions();
+    let scans = |plan: &str| {
+        plan.lines().any(|l| {
+            l.starts_with("SCAN") && !l.contains("VIRTUAL") && !l.contains("SCAN k") && !l.contains("SCAN p")
+        })
+    };
+    for condition in first {
+        let filter = filter(json!([condition]));
+        for span in [Span::After(7), Span::UpTo(7)] {
+            for policies in [Policies::All, Policies::These(&allowed)] {
+                let plan = plan(store.view(), &filter, policies, span);
+                assert!(!scans(&plan), "{condition}:\n{plan}");
+            }
+        }
+    }
+    for (condition, index) in [
+        (json!({"field": "id", "value": "a"}), "SEARCH d USING INDEX sqlite_autoindex_dataset_1 (id=?)"),
+        (json!({"field": "id", "operator": "in", "value": ["a", "b"]}), "sqlite_autoindex_dataset_1 (id=?)"),
+        (
+            json!({"field": "id", "operator": "startsWith", "value": "a"}),
+            "sqlite_autoindex_dataset_1 (id>? AND id<?)",
+        ),
+        (json!({"field": "title", "value": "a"}), "dataset_title (title=?)"),
+        (
+            json!({"field": "title", "operator": "startsWith", "value": "a"}),
+            "dataset_title (title>? AND title<?)",
+        ),
+        (json!({"field": "keyword", "value": "a"}), "SEARCH k USING PRIMARY KEY (keyword=? AND dataset>?)"),
+        (
+            json!({"field": "keyword", "operator": "in", "value": ["a", "b"]}),
+            "SEARCH dataset_keyword USING PRIMARY KEY (keyword=?",
+        ),
+        (
+            json!({"field": "keyword", "operator": "startsWith", "value": "a"}),
+            "SEARCH dataset_keyword USING PRIMARY KEY (keyword>? AND keyword<?)",
+        ),
+        (json!("word"), "SCAN dataset_text VIRTUAL TABLE INDEX"),
+        (json!({"field": "format", "value": "a"}), "SEARCH d USING INTEGER PRIMARY KEY (rowid>?)"),
+    ] {
+        let plan = plan(store.view(), &filter(json!([condition])), Policies::These(&allowed), Span::After(7));
+        assert!(plan.contains(index), "{condition}:\n{plan}");
+    }
+}
+
+#[test]
+fn a_statement_is_kept_for_each_shape_of_filter_and_not_for_each_value() {
+    let sql = |values: Value| {
+        let filter = filter(json!([{"field": "keyword", "operator": "in", "value": values}, "two words"]));
+        Search::new(&filter, Policies::All, Some(Span::After(0))).page(9).0
+    };
+    assert_eq!(sql(json!(["a", "b"])), sql(json!(["c", "d", "e"])));
+}
+
+/// Measures pages of a large catalog: `cargo test --release -p hiwar-store large_catalog -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement, for people to read"]
+fn pages_of_a_large_catalog() {
+    let root = tempfile::tempdir().unwrap();
+    let mut store = DataspaceStore::open(root.path()).unwrap();
+    let begun = std::time::Instant::now();
+    put(&mut store, 0..100_000);
+    println!("100,000 datasets put in {:.1?}", begun.elapsed());
+    let reader = DataspaceReader::open(root.path()).unwrap();
+    let allowed = [key(1), key(2)];
+    let mut all: Vec<Vec<Value>> = conditions().into_iter().map(|c| vec![c]).collect();
+    all.push(vec![]);
+    all.push(vec![json!({"field": "keyword", "value": "hs:0043"})]);
+    all.push(vec![json!("hydrogen"), json!({"field": "keyword", "value": "hs:0043"})]);
+    for conditions in all {
+        let filter = Filter::read(&conditions).unwrap();
+        for after in [None, Some(50_000)] {
+            let mut times: Vec<std::time::Duration> = Vec::new();
+            let mut shown = 0;
+            for _ in 0..21 {
+                let begun = std::time::Instant::now();
+                shown = reader.page(&filter, Policies::These(&allowed), after, 50).unwrap().rendered.len();
+                times.push(begun.elapsed());
+            }
+            times.sort();
+            let name: String = json!(conditions).to_string().chars().take(70).collect();
+            println!(
+                "{:>9.2?} median {:>9.2?} worst, {shown:>2} shown, after {after:?}: {name}",
+                times[10], times[20]
+            );
+        }
+    }
 }
