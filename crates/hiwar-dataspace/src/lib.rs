@@ -8,6 +8,7 @@ pub mod connector;
 pub mod ledger;
 pub mod negotiation;
 pub mod policy;
+pub mod record;
 pub mod rules;
 pub mod transfer;
 pub mod wire;

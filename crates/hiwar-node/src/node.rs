@@ -244,8 +244,8 @@ impl Node {
             rotation::declare_restore(&shared).await?;
             folder::clear_restored(dir)?;
         }
-        let (driver, dataspace_thread) = prepared.start(&shared).await?;
-        let mut tasks = vec![driver];
+        let (dataspace_tasks, dataspace_thread) = prepared.start(&shared).await?;
+        let mut tasks = Vec::from(dataspace_tasks);
         let api_at = local(&api_listener)?;
         tasks.push(serve_plain(shared.clone(), api_listener, api::router(shared.clone())));
         let mut peers_at = None;

@@ -4,12 +4,13 @@
 //! leave. A job that is refused leaves nothing behind and does not harm the others of its group.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use hiwar_dataspace::connector::{Refusal, RefusalKind};
 use hiwar_store::StorageError;
 use hiwar_store::dataspace::{DataspaceStore, Due, Tx};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Most jobs that wait; whoever brings more waits.
 const QUEUE_JOBS_MAX: usize = 1024;
@@ -18,7 +19,14 @@ const GROUP_JOBS_MAX: usize = 256;
 
 /// What is left of a job after the commit: it says so to who asked.
 type Finish = Box<dyn FnOnce(Result<(), String>) + Send>;
-type Job = Box<dyn FnOnce(&mut DataspaceStore) -> (Vec<Due>, Finish) + Send>;
+type Job = Box<dyn FnOnce(&mut DataspaceStore) -> (Changed, Finish) + Send>;
+
+/// What a job changed that others wait for.
+#[derive(Default)]
+struct Changed {
+    processes: Vec<Due>,
+    noted: bool,
+}
 
 /// A way to the store. Cheap to clone.
 #[derive(Clone)]
@@ -37,16 +45,18 @@ pub(crate) fn failed(problem: impl ToString) -> Refusal {
 }
 
 impl Desk {
-    /// Opens the store in `dir` and starts its thread. What changed is told to `wake` after the commit.
+    /// Opens the store in `dir` and starts its thread. After a commit `wake` is told what changed, and
+    /// `noted` that something belongs into the log.
     pub(crate) fn start(
         dir: &Path,
         wake: mpsc::UnboundedSender<Due>,
+        noted: Arc<Notify>,
     ) -> Result<(Self, JoinHandle<()>), StorageError> {
         let store = DataspaceStore::open(dir)?;
         let (jobs, waiting) = mpsc::channel(QUEUE_JOBS_MAX);
         let thread = std::thread::Builder::new()
             .name("dataspace".into())
-            .spawn(move || work(store, waiting, &wake))
+            .spawn(move || work(store, waiting, &wake, &noted))
             .map_err(|e| hiwar_dialogue::ledger::StoreError::Failed(e.to_string()))?;
         Ok((Self { jobs }, thread))
     }
@@ -61,36 +71,42 @@ impl Desk {
     ) -> Result<T, Refusal> {
         let (answer, result) = oneshot::channel();
         let job: Job = Box::new(move |store| {
-            let mut touched = Vec::new();
+            let mut changed = Changed::default();
             let outcome = store.job(|tx| {
                 let made = job(tx)?;
-                touched = tx.touched();
+                changed = Changed { processes: tx.touched(), noted: tx.noted() };
                 Ok::<T, Refusal>(made)
             });
             if outcome.is_err() {
-                touched.clear();
+                changed = Changed::default();
             }
             let finish: Finish = Box::new(move |committed| {
                 // Nobody may be waiting any more; what is committed stays.
                 let _ = answer.send(committed.map_err(failed).and(outcome));
             });
-            (touched, finish)
+            (changed, finish)
         });
         self.jobs.send(job).await.map_err(|_| failed("the node is shutting down"))?;
         result.await.map_err(|_| failed("the node is shutting down"))?
     }
 }
 
-fn work(mut store: DataspaceStore, mut jobs: mpsc::Receiver<Job>, wake: &mpsc::UnboundedSender<Due>) {
+fn work(
+    mut store: DataspaceStore,
+    mut jobs: mpsc::Receiver<Job>,
+    wake: &mpsc::UnboundedSender<Due>,
+    noted: &Notify,
+) {
     while let Some(first) = jobs.blocking_recv() {
         let mut finishing = Vec::new();
-        let mut touched = Vec::new();
+        let mut changed = Changed::default();
         let begun = store.begin().map_err(|e| e.to_string());
         let mut next = Some(first);
         if begun.is_ok() {
             while let Some(job) = next {
-                let (changed, finish) = job(&mut store);
-                touched.extend(changed);
+                let (by_job, finish) = job(&mut store);
+                changed.processes.extend(by_job.processes);
+                changed.noted |= by_job.noted;
                 finishing.push(finish);
                 next = if finishing.len() < GROUP_JOBS_MAX { jobs.try_recv().ok() } else { None };
             }
@@ -101,11 +117,14 @@ fn work(mut store: DataspaceStore, mut jobs: mpsc::Receiver<Job>, wake: &mpsc::U
             if let Err(error) = store.rollback() {
                 tracing::error!(%error, "the dataspace's store could not be rolled back");
             }
-            touched.clear();
+            changed = Changed::default();
         }
-        for changed in touched {
+        for process in changed.processes {
             // The driver is gone only when the node stops.
-            let _ = wake.send(changed);
+            let _ = wake.send(process);
+        }
+        if changed.noted {
+            noted.notify_one();
         }
         for finish in finishing {
             finish(committed.clone());

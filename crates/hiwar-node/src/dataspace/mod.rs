@@ -12,6 +12,7 @@ mod driver;
 mod endpoints;
 mod gate;
 pub(crate) mod receive;
+mod recorder;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -28,9 +29,10 @@ use crate::clock::{now, random};
 use crate::node::Shared;
 use crate::outbound::Outbound;
 use callers::{Callers, Kit};
-use desk::{Desk, failed};
+use desk::Desk;
 
 pub(crate) use callers::{endpoint_of as callers_endpoint, everybody};
+pub(crate) use desk::failed;
 pub(crate) use driver::{call, call_paged};
 pub(crate) use endpoints::{SERVICE, router};
 
@@ -63,6 +65,7 @@ pub(crate) struct Dataspace {
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) callers: Callers,
     pub(crate) streams: gate::Streams,
+    noted: Arc<Notify>,
     in_flight: Mutex<HashMap<String, Arc<Notify>>>,
     watched: Mutex<HashMap<String, Arc<Notify>>>,
     dir: PathBuf,
@@ -106,7 +109,8 @@ impl Dataspace {
             None => None,
         };
         let (wake, changes) = mpsc::unbounded_channel();
-        let (desk, thread) = Desk::start(dir, wake)?;
+        let noted = Arc::new(Notify::new());
+        let (desk, thread) = Desk::start(dir, wake, noted.clone())?;
         let root = address.trim_end_matches('/');
         let connector = Connector {
             participant: config.did.as_str().to_owned(),
@@ -123,6 +127,7 @@ impl Dataspace {
             outbound: Arc::new(Outbound::new(config.outbound.clone(), config.connect_from)),
             callers: Callers::new(kit),
             streams: gate::Streams::default(),
+            noted,
             in_flight: Mutex::default(),
             watched: Mutex::default(),
             dir: dir.to_owned(),
@@ -233,7 +238,7 @@ impl Prepared {
     pub(crate) async fn start(
         self,
         shared: &Arc<Shared>,
-    ) -> Result<(tokio::task::JoinHandle<()>, std::thread::JoinHandle<()>), DataspaceError> {
+    ) -> Result<([tokio::task::JoinHandle<()>; 2], std::thread::JoinHandle<()>), DataspaceError> {
         if let Some(fixture) = self.fixture {
             tracing::warn!(
                 "this node runs for a conformance kit: it takes a fixed token and answers by rule"
@@ -243,7 +248,8 @@ impl Prepared {
         // What a node that was stopped or killed still had to do.
         let waiting = self.dataspace.desk.run(|tx| tx.view().due().map_err(failed)).await;
         let waiting = waiting.map_err(|refusal| DataspaceError::Failed(refusal.reason))?;
+        let recorder = tokio::spawn(recorder::record(shared.clone(), self.dataspace.clone()));
         let driver = tokio::spawn(driver::drive(shared.clone(), self.dataspace, self.changes, waiting));
-        Ok((driver, self.thread))
+        Ok(([driver, recorder], self.thread))
     }
 }

@@ -49,6 +49,7 @@ CREATE TABLE note (
     entry TEXT
 ) STRICT;
 CREATE INDEX note_waiting ON note (id) WHERE entry IS NULL;
+CREATE INDEX note_written ON note (body) WHERE entry IS NOT NULL;
 
 -- The different terms that datasets are offered under; those that no dataset has any more leave.
 CREATE TABLE policy (

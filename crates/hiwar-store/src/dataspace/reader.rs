@@ -7,7 +7,7 @@ use hiwar_dataspace::ledger::Note;
 use hiwar_dialogue::ledger::StoreError;
 use hiwar_trust::time::Timestamp;
 use rusqlite::backup::Backup;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use serde::de::DeserializeOwned;
 
 use super::schema::{MIGRATIONS, path_in};
@@ -112,16 +112,28 @@ impl DataspaceReader {
         rows.into_iter().map(due).collect()
     }
 
-    /// The notes that are not in the signed log yet, oldest first.
+    /// The notes behind number `after` that are not in the signed log yet, oldest first.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn notes_waiting(&self) -> Result<Vec<WaitingNote>, StoreError> {
+    pub fn notes_waiting(&self, after: i64, count_max: usize) -> Result<Vec<WaitingNote>, StoreError> {
+        let sql = "SELECT id, body FROM note WHERE entry IS NULL AND id > ?1 ORDER BY id LIMIT ?2";
+        let count_max = i64::try_from(count_max).unwrap_or(i64::MAX);
         let rows: Vec<(i64, String)> =
-            self.rows("SELECT id, body FROM note WHERE entry IS NULL ORDER BY id", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+            self.rows(sql, params![after, count_max], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.into_iter().map(|(id, body)| Ok(WaitingNote { id, note: read(&body)? })).collect()
+    }
+
+    /// The entry of the signed log that a note became, once it has. It is empty when there was nothing
+    /// to write any more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn entry_of(&self, note: &Note) -> Result<Option<String>, StoreError> {
+        let body = serde_json::to_string(note).map_err(|e| StoreError::Failed(e.to_string()))?;
+        let sql = "SELECT entry FROM note WHERE body = ?1 AND entry IS NOT NULL";
+        let row = || self.connection.prepare_cached(sql)?.query_row([body], |row| row.get(0)).optional();
+        row().map_err(store_error)
     }
 
     /// Where a dataset's content is, as it was given when the dataset was offered. It may hold secrets.

@@ -25,11 +25,12 @@ struct Columns<'a> {
 pub struct Tx<'a> {
     reader: &'a DataspaceReader,
     touched: Vec<Due>,
+    noted: bool,
 }
 
 impl<'a> Tx<'a> {
     pub(super) fn new(reader: &'a DataspaceReader) -> Self {
-        Self { reader, touched: Vec::new() }
+        Self { reader, touched: Vec::new(), noted: false }
     }
 
     /// What can be read, with the changes made so far.
@@ -41,6 +42,11 @@ impl<'a> Tx<'a> {
     /// that a driver can be woken without looking for work.
     pub fn touched(&self) -> Vec<Due> {
         self.touched.clone()
+    }
+
+    /// Whether something was kept that belongs into the signed log.
+    pub fn noted(&self) -> bool {
+        self.noted
     }
 
     /// Offers a dataset, or replaces the one of the same identifier, which keeps its place in the catalog.
@@ -328,6 +334,7 @@ impl Ledger for Tx<'_> {
     }
 
     fn note(&mut self, note: &Note) -> Result<(), LedgerError> {
+        self.noted = true;
         self.execute("INSERT INTO note (body) VALUES (?1)", [json(note)?])
     }
 }

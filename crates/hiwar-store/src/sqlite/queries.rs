@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hiwar_dialogue::entry::DialogueId;
+use hiwar_dialogue::entry::{DialogueId, Entry, EntryId};
 use hiwar_dialogue::ledger::{
     Acknowledgement, Alarm, Delivery, Direction, LogNumber, OwnRecord, Seq, StoreError, StoredEntry,
 };
@@ -270,6 +270,35 @@ impl SqliteReader {
             let size = from_integer(column(row, 1)?)?;
             found.push(WantedAttachment { sha256: hash(row, 0)?, size, author, dialogue });
             Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// This node's own newest entry of a dialogue that carries a file, if there is one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn own_entry_with(
+        &self,
+        dialogue: &DialogueId,
+        sha256: &Hash,
+    ) -> Result<Option<EntryId>, StoreError> {
+        let Some(number) = self.database.dialogues.find(&self.database.connection, dialogue)? else {
+            return Ok(None);
+        };
+        let sql = "SELECT 1 FROM attachment_wanted WHERE sha256 = ?1 AND dialogue = ?2 AND participant = ?3";
+        if self.database.first(sql, (&sha256.0[..], number, THIS_NODE), |_| Ok(()))?.is_none() {
+            return Ok(None);
+        }
+        let mut found = None;
+        let sql = select_entry!("entry e WHERE e.dialogue = ?1 ORDER BY e.seq DESC");
+        self.database.each(sql, [number], |row| {
+            let stored = self.database.entry_row(row)?;
+            let carries = stored.via.is_none()
+                && Entry::parse(&stored.content)
+                    .is_ok_and(|entry| entry.attachments.iter().any(|a| a.sha256 == *sha256));
+            found = carries.then_some(stored.id);
+            Ok(!carries)
         })?;
         Ok(found)
     }

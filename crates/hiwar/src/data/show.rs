@@ -65,16 +65,25 @@ pub(crate) fn negotiations(args: &ListArgs) -> anyhow::Result<ExitCode> {
 pub(crate) fn agreements(args: &ListArgs) -> anyhow::Result<ExitCode> {
     args.show(
         "agreements",
-        &["AGREEMENT", "ROLE", "WITH", "AGREED", "TRANSFERS", "ENDED", "DATASET"],
-        &["/id", "/role", "/counterparty", "/agreed", "/transfers", "/ended/at", "/dataset"],
+        &["AGREEMENT", "ROLE", "WITH", "AGREED", "TRANSFERS", "ENDED", "DATASET", "ENTRY"],
+        &["/id", "/role", "/counterparty", "/agreed", "/transfers", "/ended/at", "/dataset", "/entry"],
     )
 }
 
 pub(crate) fn transfers(args: &ListArgs) -> anyhow::Result<ExitCode> {
     args.show(
         "transfers",
-        &["TRANSFER", "ROLE", "WITH", "STATE", "BYTES", "SHA-256", "AGREEMENT"],
-        &["/pid", "/role", "/counterparty", "/state", "/content/bytes", "/content/sha256", "/agreement"],
+        &["TRANSFER", "ROLE", "WITH", "STATE", "BYTES", "SHA-256", "AGREEMENT", "ENTRY"],
+        &[
+            "/pid",
+            "/role",
+            "/counterparty",
+            "/state",
+            "/content/bytes",
+            "/content/sha256",
+            "/agreement",
+            "/entry",
+        ],
     )
 }
 

@@ -7,16 +7,18 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use hiwar_dataspace::ledger::{Contract, Ending, Ledger as _, Negotiation, Process, Transfer, Why};
+use hiwar_dataspace::ledger::{Contract, Ending, Ledger as _, Negotiation, Note, Process, Transfer, Why};
 use hiwar_dataspace::negotiation::NegotiationStep;
 use hiwar_dataspace::transfer::TransferStep;
-use hiwar_store::dataspace::{ContractFilter, ProcessFilter};
+use hiwar_dialogue::ledger::StoreError;
+use hiwar_store::dataspace::{ContractFilter, DataspaceReader, ProcessFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
 use super::body;
 use crate::api::{ApiError, By, must_be_operator};
+use crate::dataspace::failed;
 use crate::dataspace::receive::place;
 use crate::node::Shared;
 
@@ -66,6 +68,23 @@ pub(super) fn negotiation_json(negotiation: &Negotiation) -> Value {
             "decision": negotiation.decision,
         }),
     )
+}
+
+/// Adds to a record the entry of the signed log that says it, under `name`.
+fn with_entry(made: Value, name: &str, note: &Note, reader: &DataspaceReader) -> Result<Value, StoreError> {
+    Ok(with(made, json!({ name: reader.entry_of(note)?.filter(|entry| !entry.is_empty()) })))
+}
+
+fn logged_transfer(transfer: &Transfer, reader: &DataspaceReader) -> Result<Value, StoreError> {
+    let note = Note::Transferred { transfer: transfer.process.pid.clone() };
+    with_entry(transfer_json(transfer), "entry", &note, reader)
+}
+
+fn logged_contract(contract: &Contract, reader: &DataspaceReader) -> Result<Value, StoreError> {
+    let agreement = contract.agreement.id.clone();
+    let made = contract_json(contract);
+    let made = with_entry(made, "entry", &Note::Agreed { agreement: agreement.clone() }, reader)?;
+    with_entry(made, "end_entry", &Note::Ended { agreement }, reader)
 }
 
 fn transfer_json(transfer: &Transfer) -> Value {
@@ -137,10 +156,13 @@ pub(crate) async fn transfers(
     let filter = wanted.processes();
     let found = shared
         .dataspace()
-        .read(move |r| r.transfers(&filter, None, LISTED_MAX))
+        .read(move |r| {
+            let found = r.transfers(&filter, None, LISTED_MAX)?;
+            found.records.iter().map(|t| logged_transfer(t, r)).collect::<Result<Vec<_>, _>>()
+        })
         .await
         .map_err(ApiError::internal)?;
-    Ok(Json(json!({ "transfers": found.records.iter().map(transfer_json).collect::<Vec<_>>() })))
+    Ok(Json(json!({ "transfers": found })))
 }
 
 /// `GET /api/v1/data/agreements`
@@ -159,13 +181,17 @@ pub(crate) async fn agreements(
             )));
         }
     };
-    let mut found = shared
+    let found = shared
         .dataspace()
-        .read(move |r| r.contracts(&filter, None, LISTED_MAX))
+        .read(move |r| {
+            let found = r.contracts(&filter, None, LISTED_MAX)?;
+            let wanted =
+                found.records.iter().filter(|c| ended.is_none_or(|ended| c.ended.is_some() == ended));
+            wanted.map(|c| logged_contract(c, r)).collect::<Result<Vec<_>, _>>()
+        })
         .await
         .map_err(ApiError::internal)?;
-    found.records.retain(|c| ended.is_none_or(|wanted| c.ended.is_some() == wanted));
-    Ok(Json(json!({ "agreements": found.records.iter().map(contract_json).collect::<Vec<_>>() })))
+    Ok(Json(json!({ "agreements": found })))
 }
 
 fn nothing(id: &str) -> ApiError {
@@ -190,8 +216,11 @@ pub(crate) async fn transfer(
     Path(pid): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let wanted = pid.clone();
-    let found = shared.dataspace().desk.run(move |tx| Ok(tx.transfer(&wanted)?)).await?;
-    Ok(Json(transfer_json(&found.ok_or_else(|| nothing(&pid))?)))
+    let found = shared.dataspace().desk.run(move |tx| {
+        let found = tx.transfer(&wanted)?;
+        found.map(|t| logged_transfer(&t, tx.view())).transpose().map_err(failed)
+    });
+    Ok(Json(found.await?.ok_or_else(|| nothing(&pid))?))
 }
 
 /// A step that a person takes, and why.
@@ -276,9 +305,10 @@ pub(crate) async fn explain(
             return Ok(Some(json!({ "negotiation": negotiation_json(&n) })));
         }
         if let Some(t) = tx.transfer(&wanted)? {
-            return Ok(Some(json!({ "transfer": transfer_json(&t) })));
+            return Ok(Some(json!({ "transfer": logged_transfer(&t, tx.view()).map_err(failed)? })));
         }
-        Ok(tx.contract(&wanted)?.map(|c| json!({ "agreement": contract_json(&c) })))
+        let Some(c) = tx.contract(&wanted)? else { return Ok(None) };
+        Ok(Some(json!({ "agreement": logged_contract(&c, tx.view()).map_err(failed)? })))
     });
     Ok(Json(found.await?.ok_or_else(|| nothing(&id))?))
 }

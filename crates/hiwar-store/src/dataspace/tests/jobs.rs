@@ -10,7 +10,7 @@ fn note(text: &str) -> Note {
 }
 
 fn notes(reader: &DataspaceReader) -> Vec<Note> {
-    reader.notes_waiting().unwrap().into_iter().map(|w| w.note).collect()
+    reader.notes_waiting(0, usize::MAX).unwrap().into_iter().map(|w| w.note).collect()
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_note_waits_until_the_log_has_it() {
     let root = tempfile::tempdir().unwrap();
     let mut store = DataspaceStore::open(root.path()).unwrap();
     store.job(|tx| tx.note(&note("a")).and_then(|()| tx.note(&note("b")))).unwrap();
-    let first = store.view().notes_waiting().unwrap().remove(0);
+    let first = store.view().notes_waiting(0, usize::MAX).unwrap().remove(0);
     store.job(|tx| tx.note_done(first.id, "entry-1")).unwrap();
     store.commit().unwrap();
     assert_eq!(notes(store.view()), [note("b")]);

@@ -213,7 +213,7 @@ proptest! {
         let mut store = DataspaceStore::open(root.path()).unwrap();
         let reopened: Result<String, LedgerError> = store.job(|tx| Ok(answers(tx)));
         assert_eq!(reopened.unwrap(), answers(&memory));
-        let notes: Vec<Note> = store.view().notes_waiting().unwrap().into_iter().map(|w| w.note).collect();
+        let notes: Vec<Note> = store.view().notes_waiting(0, usize::MAX).unwrap().into_iter().map(|w| w.note).collect();
         assert_eq!(notes, memory.notes);
         check_due(store.view(), &memory);
         check_lists(store.view(), &memory);
