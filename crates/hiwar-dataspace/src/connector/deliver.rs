@@ -103,9 +103,15 @@ fn failed<S>(process: &mut Process<S>, failure: &Failure, now: Timestamp) -> boo
     let Some(pending) = &mut process.pending else { return false };
     pending.attempts += 1;
     pending.trouble = Some(failure.text().to_owned());
-    pending.due = now.plus_millis(wait_ms(pending.attempts));
+    let mut waits = pending.attempts;
+    if let Failure::Refused(_) = failure {
+        // The other side is there: what was waited for before does not count.
+        pending.refusals += 1;
+        waits = pending.refusals;
+    }
+    pending.due = now.plus_millis(wait_ms(waits));
     match failure {
-        Failure::Refused(_) => first || pending.attempts >= REFUSED_MAX,
+        Failure::Refused(_) => first || pending.refusals >= REFUSED_MAX,
         Failure::NotFound(_) => pending.attempts >= NOT_FOUND_MAX,
         Failure::Unreachable(_) => pending.attempts >= UNREACHABLE_MAX,
     }
@@ -162,6 +168,7 @@ impl Connector {
                     self.post_transfer_step(&mut transfer, step, why, moment)?;
                 } else {
                     transfer.sequence.clear();
+                    self.watch(&mut transfer);
                 }
                 ledger.put_transfer(&transfer)?;
                 let target = |step: TransferStep| step.target().as_str();
@@ -199,7 +206,10 @@ impl Connector {
         if pending.step == NegotiationStep::Finalize {
             self.conclude(ledger, &negotiation, moment)?;
         }
-        if pending.step != NegotiationStep::Terminate {
+        if pending.step == NegotiationStep::Terminate {
+            negotiation.process.scheduled = None;
+            self.annul(ledger, &negotiation, moment)?;
+        } else {
             self.answer_negotiation(ledger, &mut negotiation, facts, moment)?;
         }
         ledger.put_negotiation(&negotiation)?;
@@ -253,6 +263,9 @@ impl Connector {
         }
         if failed(&mut negotiation.process, failure, moment.now) {
             give_up_negotiation(&mut negotiation, failure, moment);
+            if negotiation.state == Some(NegotiationState::Terminated) {
+                self.annul(ledger, &negotiation, moment)?;
+            }
             if let (Failure::Refused(_), Some(_)) = (failure, negotiation.state)
                 && !negotiation.state.is_some_and(NegotiationState::is_final)
             {
@@ -292,7 +305,8 @@ impl Connector {
         Ok(())
     }
 
-    /// Delivery to the other side is tried again at once, for a process that was given up or waits.
+    /// What waits for the next attempt is sent at once. For when a message of the other side was
+    /// refused as too early: it may have taken ours, and its answer is lost.
     ///
     /// # Errors
     /// When the store fails.
@@ -307,6 +321,25 @@ impl Connector {
         {
             pending.due = moment.now;
             ledger.put_negotiation(&negotiation)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Connector::hurry_negotiation`], for a transfer.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn hurry_transfer(
+        &self,
+        ledger: &mut impl Ledger,
+        pid: &str,
+        moment: Moment,
+    ) -> Result<(), LedgerError> {
+        if let Some(mut transfer) = ledger.transfer(pid)?
+            && let Some(pending) = &mut transfer.process.pending
+        {
+            pending.due = moment.now;
+            ledger.put_transfer(&transfer)?;
         }
         Ok(())
     }
