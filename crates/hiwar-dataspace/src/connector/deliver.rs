@@ -37,8 +37,9 @@ pub struct Delivery {
     /// Where the state can be asked for, when the message is refused; none before the other side has
     /// named the process.
     pub status_url: Option<String>,
-    /// The state that the other side has after this message.
-    pub target: &'static str,
+    /// The state that tells that the other side has taken this message. None when the process was in
+    /// that state before, so that it would tell nothing.
+    pub target: Option<&'static str>,
 }
 
 /// How a delivery failed.
@@ -88,7 +89,8 @@ fn due<S: Copy>(
             message: pending.id.clone(),
             body: pending.body.clone(),
             status_url: process.peer_pid.as_ref().map(|pid| format!("{}/{kind}/{pid}", process.address)),
-            target: target(pending.step),
+            target: Some(target(pending.step))
+                .filter(|state| process.history.iter().all(|t| target(t.step) != *state)),
         }));
     }
     if process.scheduled.as_ref().is_some_and(|s| s.due <= now) {

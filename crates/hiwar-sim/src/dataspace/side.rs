@@ -215,7 +215,7 @@ pub(crate) fn meaning(kind: Kind, delivery: &Delivery, status: u16, body: &str) 
         },
         404 => Err(Failure::NotFound(said)),
         401 | 403 | 408 | 425 | 429 | 500..=599 => Err(Failure::Unreachable(said)),
-        _ if delivery.status_url.is_some() => return Meaning::Ask(said),
+        _ if delivery.status_url.is_some() && delivery.target.is_some() => return Meaning::Ask(said),
         _ => Err(Failure::Refused(said)),
     };
     Meaning::Settled(settled)
@@ -226,7 +226,7 @@ pub(crate) fn state_told(delivery: &Delivery, refused: &str, status: u16, body: 
     let state = serde_json::from_str::<serde_json::Value>(body).ok();
     let state = state.as_ref().and_then(|v| v.get("state")).and_then(|v| v.as_str());
     match (status, state) {
-        (200, Some(state)) if state == delivery.target => Ok(()),
+        (200, Some(state)) if Some(state) == delivery.target => Ok(()),
         (200, Some(_)) => Err(Failure::Refused(refused.to_owned())),
         _ => Err(Failure::Unreachable(refused.to_owned())),
     }

@@ -52,6 +52,8 @@ enum Event {
     Answer(u64, u16, String),
     /// There is no answer.
     Broken(u64),
+    /// After a failure of the store.
+    Again(Who, u64, Key),
     Start(Who),
     DiskFree(Who),
     Act,
@@ -206,6 +208,12 @@ impl World {
             Event::Arrive(call, answered) => self.arrive(call, answered),
             Event::Answer(call, status, body) => self.answered(call, status, &body),
             Event::Broken(call) => self.broken(call),
+            Event::Again(who, epoch, key) => {
+                if self.of(who).epoch == epoch {
+                    self.rest(who, &key);
+                }
+                Ok(())
+            }
             Event::Start(who) => {
                 self.of_mut(who).up = true;
                 self.note(|| format!("{} starts", who.name()));
@@ -384,10 +392,8 @@ impl World {
 
     /// After a failure of the store: the same again a little later.
     fn rest_for(&mut self, who: Who, key: &Key, delay: i64) {
-        self.of_mut(who).busy.remove(key);
-        let at = self.now + delay;
-        self.of_mut(who).wakes = Some(at);
-        self.at(delay, Event::Wake(who));
+        let epoch = self.of(who).epoch;
+        self.at(delay, Event::Again(who, epoch, key.clone()));
     }
 
     fn send(&mut self, call: Call) {
@@ -400,7 +406,12 @@ impl World {
         };
         self.note(|| {
             let what = body.as_deref().map_or("asks for the state", |_| "sends");
-            format!("{} {what} #{number} {} -> {}", call.from.name(), call.delivery.url, call.delivery.target)
+            format!(
+                "{} {what} #{number} {} -> {:?}",
+                call.from.name(),
+                call.delivery.url,
+                call.delivery.target
+            )
         });
         self.calls.insert(number, (call, body));
         self.at(ATTEMPT_MS, Event::Broken(number));
