@@ -12,7 +12,7 @@ use crate::transfer::{TransferState, TransferStep};
 const RETRY_FIRST_MS: i64 = 300;
 /// The longest wait, in milliseconds.
 const RETRY_MAX_MS: i64 = 600_000;
-/// Attempts that are answered with 404 before the delivery is given up.
+/// Attempts that are answered with 404 or refused before the delivery is given up.
 const NOT_FOUND_MAX: u32 = 10;
 /// Attempts that are refused before the delivery is given up: about ten seconds. The other side may
 /// have been stopped before it knew that we took its own last message; it refuses ours until it has
@@ -106,7 +106,7 @@ fn failed<S>(process: &mut Process<S>, failure: &Failure, now: Timestamp) -> boo
     pending.attempts += 1;
     pending.trouble = Some(failure.text().to_owned());
     let mut waits = pending.attempts;
-    if let Failure::Refused(_) = failure {
+    if let Failure::Refused(_) | Failure::NotFound(_) = failure {
         // The other side is there: what was waited for before does not count.
         pending.refusals += 1;
         waits = pending.refusals;
@@ -114,7 +114,7 @@ fn failed<S>(process: &mut Process<S>, failure: &Failure, now: Timestamp) -> boo
     pending.due = now.plus_millis(wait_ms(waits));
     match failure {
         Failure::Refused(_) => first || pending.refusals >= REFUSED_MAX,
-        Failure::NotFound(_) => pending.attempts >= NOT_FOUND_MAX,
+        Failure::NotFound(_) => pending.refusals >= NOT_FOUND_MAX,
         Failure::Unreachable(_) => pending.attempts >= UNREACHABLE_MAX,
     }
 }
