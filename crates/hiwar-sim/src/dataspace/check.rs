@@ -261,6 +261,13 @@ fn negotiation_settled(
     peer: Option<&Negotiation>,
 ) -> Option<String> {
     let state = negotiation.state;
+    let closed = [Some(NegotiationState::Finalized), Some(NegotiationState::Terminated)];
+    if peer.is_some_and(|p| p.state != state && closed.contains(&p.state) && closed.contains(&state)) {
+        // A copy of a Finalize that was given up can still arrive. It must open nothing.
+        let provider = if negotiation.process.role == Role::Provider { Some(negotiation) } else { peer };
+        let safe = provider.is_some_and(|n| n.state == Some(NegotiationState::Terminated));
+        return (!safe).then(|| "the provider holds it for finalized, the consumer for terminated".into());
+    }
     match peer {
         None if state == Some(NegotiationState::Terminated) => return None,
         None => return Some(format!("it is {state:?} and the other side has none")),
@@ -297,9 +304,13 @@ fn negotiation_settled(
 
 fn transfer_settled(transfer: &Transfer, peer: Option<&Transfer>) -> Option<String> {
     let state = transfer.state;
+    let pausing = [Some(TransferState::Started), Some(TransferState::Suspended)];
     match peer {
         None if state == Some(TransferState::Terminated) => None,
         None => Some(format!("it is {state:?} and the other side has none")),
+        // A copy of a suspension that crossed another one can arrive when both have gone on; the next
+        // message of either is refused then, and the transfer is terminated.
+        Some(peer) if peer.state != state && [peer.state, state].iter().all(|s| pausing.contains(s)) => None,
         Some(peer) if peer.state != state => Some(format!("it is {state:?} here and {:?} there", peer.state)),
         Some(_) if state == Some(TransferState::Requested) => Some("it rests in REQUESTED".into()),
         Some(_) => None,
@@ -322,6 +333,9 @@ fn count(world: &mut World) {
             }
         }
         for transfer in ledger.transfers.values().filter(|t| t.process.role == Role::Consumer) {
+            let peers = [&world.a.ledger, &world.b.ledger];
+            let there = peers.iter().find_map(|l| l.transfers.get(transfer.process.peer_pid.as_ref()?));
+            stats.out_of_step += u64::from(there.is_some_and(|t| t.state != transfer.state));
             stats.transfers += 1;
             match transfer.state {
                 Some(TransferState::Completed) => stats.completed += 1,

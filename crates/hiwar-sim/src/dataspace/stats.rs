@@ -46,6 +46,8 @@ crate::stats::stats! {
     people,
     /// Deliveries given up.
     given_up,
+    /// Transfers that are suspended on one side only, because of a late copy of a message.
+    out_of_step,
     /// Virtual seconds until all was settled after the faults had stopped.
     seconds_to_settle,
 }
