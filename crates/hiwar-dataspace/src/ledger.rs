@@ -25,6 +25,9 @@ pub struct Outgoing<S> {
     pub body: String,
     /// Attempts that failed so far.
     pub attempts: u32,
+    /// Of them, how many the other side refused or answered with 404.
+    #[serde(default)]
+    pub refusals: u32,
     /// When the next attempt is due.
     pub due: Timestamp,
     /// Why the last one failed.

@@ -6,6 +6,7 @@
 //! * `node`, `work`, `network` — a node as it runs: its writer with group commits, its sessions and
 //!   delivery tasks;
 //! * `workload` — what desks do; `faults`, `trouble`, `byzantine` — what goes wrong;
+//! * `dataspace` — two connectors of the Dataspace Protocol, a simulation of its own;
 //! * `invariants`, `oracle` — what must hold nevertheless.
 
 #![expect(
@@ -14,6 +15,7 @@
 )]
 
 mod byzantine;
+mod dataspace;
 mod faults;
 mod invariants;
 mod network;
@@ -26,6 +28,7 @@ mod work;
 mod workload;
 mod world;
 
+pub use dataspace::{DataspaceStats, run as run_dataspace};
 pub use stats::Stats;
 pub use world::Violation;
 

@@ -25,6 +25,7 @@ macro_rules! stats {
         }
     };
 }
+pub(crate) use stats;
 
 stats! {
     /// Seeds run.

@@ -95,6 +95,10 @@ impl Connector {
             negotiation.offer.policy == Default::default() && negotiation.offer.id == published.id;
         let same = named_only
             || (negotiation.offer.id == published.id && negotiation.offer.same_meaning(&published));
+        if !same && negotiation.state == Some(NegotiationState::Accepted) {
+            let reason = "the offer that you accepted is not offered any more; look into the catalog";
+            return Ok(end("offer-changed", reason));
+        }
         if !same {
             negotiation.offer = published;
             return Ok(go(NegotiationStep::Offer));

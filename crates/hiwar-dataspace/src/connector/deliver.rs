@@ -12,7 +12,7 @@ use crate::transfer::{TransferState, TransferStep};
 const RETRY_FIRST_MS: i64 = 300;
 /// The longest wait, in milliseconds.
 const RETRY_MAX_MS: i64 = 600_000;
-/// Attempts that are answered with 404 before the delivery is given up.
+/// Attempts that are answered with 404 or refused before the delivery is given up.
 const NOT_FOUND_MAX: u32 = 10;
 /// Attempts that are refused before the delivery is given up: about ten seconds. The other side may
 /// have been stopped before it knew that we took its own last message; it refuses ours until it has
@@ -37,8 +37,9 @@ pub struct Delivery {
     /// Where the state can be asked for, when the message is refused; none before the other side has
     /// named the process.
     pub status_url: Option<String>,
-    /// The state that the other side has after this message.
-    pub target: &'static str,
+    /// The state that tells that the other side has taken this message. None when the process was in
+    /// that state before, so that it would tell nothing.
+    pub target: Option<&'static str>,
 }
 
 /// How a delivery failed.
@@ -88,7 +89,8 @@ fn due<S: Copy>(
             message: pending.id.clone(),
             body: pending.body.clone(),
             status_url: process.peer_pid.as_ref().map(|pid| format!("{}/{kind}/{pid}", process.address)),
-            target: target(pending.step),
+            target: Some(target(pending.step))
+                .filter(|state| process.history.iter().all(|t| target(t.step) != *state)),
         }));
     }
     if process.scheduled.as_ref().is_some_and(|s| s.due <= now) {
@@ -103,10 +105,16 @@ fn failed<S>(process: &mut Process<S>, failure: &Failure, now: Timestamp) -> boo
     let Some(pending) = &mut process.pending else { return false };
     pending.attempts += 1;
     pending.trouble = Some(failure.text().to_owned());
-    pending.due = now.plus_millis(wait_ms(pending.attempts));
+    let mut waits = pending.attempts;
+    if let Failure::Refused(_) | Failure::NotFound(_) = failure {
+        // The other side is there: what was waited for before does not count.
+        pending.refusals += 1;
+        waits = pending.refusals;
+    }
+    pending.due = now.plus_millis(wait_ms(waits));
     match failure {
-        Failure::Refused(_) => first || pending.attempts >= REFUSED_MAX,
-        Failure::NotFound(_) => pending.attempts >= NOT_FOUND_MAX,
+        Failure::Refused(_) => first || pending.refusals >= REFUSED_MAX,
+        Failure::NotFound(_) => pending.refusals >= NOT_FOUND_MAX,
         Failure::Unreachable(_) => pending.attempts >= UNREACHABLE_MAX,
     }
 }
@@ -162,6 +170,7 @@ impl Connector {
                     self.post_transfer_step(&mut transfer, step, why, moment)?;
                 } else {
                     transfer.sequence.clear();
+                    self.watch(&mut transfer);
                 }
                 ledger.put_transfer(&transfer)?;
                 let target = |step: TransferStep| step.target().as_str();
@@ -199,7 +208,10 @@ impl Connector {
         if pending.step == NegotiationStep::Finalize {
             self.conclude(ledger, &negotiation, moment)?;
         }
-        if pending.step != NegotiationStep::Terminate {
+        if pending.step == NegotiationStep::Terminate {
+            negotiation.process.scheduled = None;
+            self.annul(ledger, &negotiation, moment)?;
+        } else {
             self.answer_negotiation(ledger, &mut negotiation, facts, moment)?;
         }
         ledger.put_negotiation(&negotiation)?;
@@ -253,6 +265,9 @@ impl Connector {
         }
         if failed(&mut negotiation.process, failure, moment.now) {
             give_up_negotiation(&mut negotiation, failure, moment);
+            if negotiation.state == Some(NegotiationState::Terminated) {
+                self.annul(ledger, &negotiation, moment)?;
+            }
             if let (Failure::Refused(_), Some(_)) = (failure, negotiation.state)
                 && !negotiation.state.is_some_and(NegotiationState::is_final)
             {
@@ -292,7 +307,8 @@ impl Connector {
         Ok(())
     }
 
-    /// Delivery to the other side is tried again at once, for a process that was given up or waits.
+    /// What waits for the next attempt is sent at once. For when a message of the other side was
+    /// refused as too early: it may have taken ours, and its answer is lost.
     ///
     /// # Errors
     /// When the store fails.
@@ -307,6 +323,25 @@ impl Connector {
         {
             pending.due = moment.now;
             ledger.put_negotiation(&negotiation)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Connector::hurry_negotiation`], for a transfer.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn hurry_transfer(
+        &self,
+        ledger: &mut impl Ledger,
+        pid: &str,
+        moment: Moment,
+    ) -> Result<(), LedgerError> {
+        if let Some(mut transfer) = ledger.transfer(pid)?
+            && let Some(pending) = &mut transfer.process.pending
+        {
+            pending.due = moment.now;
+            ledger.put_transfer(&transfer)?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use hiwar_trust::hash::Hash;
 use hiwar_trust::time::Timestamp;
 use serde::Serialize;
 
-use crate::ledger::{Ending, Ledger, LedgerError, Outgoing, Process, Scheduled, Taken, Why};
+use crate::ledger::{Ending, Ledger, LedgerError, Negotiation, Outgoing, Process, Scheduled, Taken, Why};
 use crate::negotiation::Role;
 use crate::policy::Participant;
 use crate::rules::Rules;
@@ -108,6 +108,12 @@ pub struct Refusal {
     pub pids: (String, String),
 }
 
+/// What is said to the other side while this side's last word is on the way.
+const ENDING: &str = "this side has sent a message that ends the process; it is on the way";
+/// What is said to a person while the outcome of a message is not known.
+const ON_THE_WAY: &str =
+    "a message after which that is not allowed is on the way; wait for its outcome, or end the process";
+
 /// The code of a refusal because of the state; it may pass once a delivery under way is settled.
 pub const NOT_ALLOWED: &str = "transition-not-allowed";
 
@@ -180,7 +186,22 @@ impl<S: Copy + PartialEq> Process<S> {
 
     fn post(&mut self, step: S, id: String, path: String, body: String, due: Timestamp) {
         self.scheduled = None;
-        self.pending = Some(Outgoing { step, id, path, body, attempts: 0, due, trouble: None });
+        self.pending = Some(Outgoing { step, id, path, body, attempts: 0, refusals: 0, due, trouble: None });
+    }
+
+    /// The message on the way has no place any more.
+    fn withdraw(&mut self) {
+        self.pending = None;
+        // What it would have said did not happen.
+        self.ending = None;
+    }
+
+    /// The other side names a process of which it can know only from the first message: that one was
+    /// taken, though its answer is lost or has not come yet. Returns the step that was.
+    fn first_was_taken(&mut self, now: Timestamp) -> Option<S> {
+        let step = self.pending.take()?.step;
+        self.took(self.role, step, now);
+        Some(step)
     }
 
     fn schedule(&mut self, step: S, due: Timestamp, why: Option<Why>) {
@@ -235,6 +256,21 @@ pub struct Caller<'a> {
 impl Connector {
     fn pause(&self, now: Timestamp) -> Timestamp {
         now.plus_millis(self.rules.pause_ms)
+    }
+
+    /// The agreement of a negotiation that was terminated after all does not hold.
+    fn annul(
+        &self,
+        ledger: &mut impl Ledger,
+        negotiation: &Negotiation,
+        moment: Moment,
+    ) -> Result<(), Refusal> {
+        let Some(agreement) = &negotiation.agreement else { return Ok(()) };
+        let of_it = ledger.contract(&agreement.id)?.filter(|c| c.negotiation == negotiation.process.pid);
+        if of_it.is_some() {
+            self.end_agreement(ledger, &agreement.id, "its negotiation was terminated", moment)?;
+        }
+        Ok(())
     }
 
     /// The transfers and the agreement itself are ended by a person: transfers that run are

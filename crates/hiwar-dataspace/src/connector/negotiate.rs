@@ -2,7 +2,7 @@
 
 use hiwar_trust::hash::Hash;
 
-use super::{Caller, Connector, Moment, NOT_ALLOWED, Refusal, STEPS_MAX, new_process};
+use super::{Caller, Connector, ENDING, Moment, NOT_ALLOWED, ON_THE_WAY, Refusal, STEPS_MAX, new_process};
 use crate::ledger::{Contract, Ledger, Negotiation, Note, Statement, Why};
 use crate::negotiation::{NegotiationState, NegotiationStep, Role, next};
 use crate::policy::MessageOffer;
@@ -245,12 +245,17 @@ impl Connector {
         if negotiation.process.knows(&digest) {
             return Ok(status(&negotiation));
         }
+        if negotiation.state.is_none()
+            && let Some(step) = negotiation.process.first_was_taken(moment.now)
+        {
+            negotiation.state = Some(step.target());
+        }
         let sender = negotiation.process.role.other();
         negotiation.advance(sender, call.step(), digest, moment)?;
         negotiation.take(call, sender, moment)?;
         match negotiation.state {
             Some(NegotiationState::Finalized) => self.conclude(ledger, &negotiation, moment)?,
-            Some(NegotiationState::Terminated) => {}
+            Some(NegotiationState::Terminated) => self.annul(ledger, &negotiation, moment)?,
             _ => self.answer_negotiation(ledger, &mut negotiation, caller.facts, moment)?,
         }
         ledger.put_negotiation(&negotiation)?;
@@ -321,6 +326,15 @@ impl Connector {
         let role = negotiation.process.role;
         next(role, negotiation.state, step)
             .map_err(|e| Refusal::bad(NOT_ALLOWED, e.to_string()).about(&negotiation.process))?;
+        // The other side may have taken the message on the way.
+        if negotiation
+            .process
+            .pending
+            .as_ref()
+            .is_some_and(|p| next(role, Some(p.step.target()), step).is_err())
+        {
+            return Err(Refusal::bad(NOT_ALLOWED, ON_THE_WAY).about(&negotiation.process));
+        }
         self.post_step(ledger, &mut negotiation, step, why, moment)?;
         ledger.put_negotiation(&negotiation)?;
         Ok(negotiation)
@@ -338,6 +352,11 @@ impl Negotiation {
     ) -> Result<(), Refusal> {
         let state = next(sender, self.state, step)
             .map_err(|e| Refusal::bad(NOT_ALLOWED, e.to_string()).about(&self.process))?;
+        // Were the other message taken, each side would hold its own end for the last word.
+        let ends = self.process.pending.as_ref().is_some_and(|p| p.step == NegotiationStep::Terminate);
+        if ends && step != NegotiationStep::Terminate {
+            return Err(Refusal::bad(NOT_ALLOWED, ENDING).about(&self.process));
+        }
         if self.process.history.len() >= STEPS_MAX && step != NegotiationStep::Terminate {
             let reason = format!("this negotiation has {STEPS_MAX} steps; end it and begin another");
             return Err(Refusal::bad("too-long", reason).about(&self.process));
@@ -349,7 +368,7 @@ impl Negotiation {
         // What this side was about to say may have no place any more.
         let role = self.process.role;
         if self.process.pending.as_ref().is_some_and(|p| next(role, self.state, p.step).is_err()) {
-            self.process.pending = None;
+            self.process.withdraw();
         }
         Ok(())
     }

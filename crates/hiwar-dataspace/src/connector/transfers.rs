@@ -4,7 +4,9 @@ use hiwar_trust::hash::Hash;
 use serde_json::Value;
 
 use super::answer::refused;
-use super::{Caller, Connector, Moment, NOT_ALLOWED, Refusal, STEPS_MAX, new_process, written};
+use super::{
+    Caller, Connector, ENDING, Moment, NOT_ALLOWED, ON_THE_WAY, Refusal, STEPS_MAX, new_process, written,
+};
 use crate::catalog::PUSH;
 use crate::ledger::{Content, Contract, Ending, Ledger, Note, Statement, Transfer, Why};
 use crate::negotiation::Role;
@@ -62,6 +64,12 @@ pub struct NewTransfer {
     pub statement: Statement,
     /// The provider's address, when it is another than that of the negotiation.
     pub provider_address: Option<String>,
+}
+
+/// Whether a step is allowed also when the other side has taken the message on the way.
+fn may_follow(transfer: &Transfer, step: TransferStep) -> bool {
+    let pending = transfer.process.pending.as_ref();
+    pending.is_none_or(|p| next(transfer.process.role, Some(p.step.target()), step).is_ok())
 }
 
 fn status(transfer: &Transfer) -> TransferStatus {
@@ -268,6 +276,7 @@ impl Connector {
         if next(transfer.process.role, transfer.state, step).is_err() {
             // The other side has changed the state.
             transfer.sequence.clear();
+            self.watch(transfer);
             return Ok(());
         }
         transfer.sequence.remove(0);
@@ -279,7 +288,7 @@ impl Connector {
     }
 
     /// A running transfer is looked at again when its policy may change its mind.
-    fn watch(&self, transfer: &mut Transfer) {
+    pub(super) fn watch(&self, transfer: &mut Transfer) {
         let running = transfer.state.is_some_and(|s| !s.is_final());
         if let (Role::Provider, true, Some(until)) =
             (transfer.process.role, running, transfer.permitted_until)
@@ -308,10 +317,24 @@ impl Connector {
         if transfer.process.knows(&digest) {
             return Ok(status(&transfer));
         }
+        if transfer.state.is_none()
+            && let Some(step) = transfer.process.first_was_taken(moment.now)
+        {
+            transfer.state = Some(step.target());
+        }
         let sender = transfer.process.role.other();
         let step = call.step();
         let state = next(sender, transfer.state, step)
             .map_err(|e| Refusal::bad(NOT_ALLOWED, e.to_string()).about(&transfer.process))?;
+        // Were the other message taken, each side would hold its own end for the last word.
+        let ends = match transfer.process.pending.as_ref().map(|p| p.step) {
+            Some(TransferStep::Terminate) => step != TransferStep::Terminate,
+            Some(TransferStep::Complete) => step == TransferStep::Suspend,
+            _ => false,
+        };
+        if ends {
+            return Err(Refusal::bad(NOT_ALLOWED, ENDING).about(&transfer.process));
+        }
         if transfer.process.history.len() >= STEPS_MAX && !state.is_final() {
             let reason = format!("this transfer has {STEPS_MAX} steps; end it and begin another");
             return Err(Refusal::bad("too-long", reason).about(&transfer.process));
@@ -323,7 +346,7 @@ impl Connector {
         transfer.process.scheduled = None;
         let role = transfer.process.role;
         if transfer.process.pending.as_ref().is_some_and(|p| next(role, transfer.state, p.step).is_err()) {
-            transfer.process.pending = None;
+            transfer.process.withdraw();
         }
         match call {
             TransferCall::Start(message) => {
@@ -413,6 +436,9 @@ impl Connector {
         }
         next(transfer.process.role, transfer.state, step)
             .map_err(|e| Refusal::bad(NOT_ALLOWED, e.to_string()).about(&transfer.process))?;
+        if !may_follow(&transfer, step) {
+            return Err(Refusal::bad(NOT_ALLOWED, ON_THE_WAY).about(&transfer.process));
+        }
         self.post_transfer_step(&mut transfer, step, why, moment)?;
         ledger.put_transfer(&transfer)?;
         Ok(transfer)
@@ -438,7 +464,7 @@ impl Connector {
         if transfer.state.is_none() {
             transfer.state = Some(TransferState::Terminated);
             transfer.process.end(transfer.process.role, why, moment.now);
-        } else {
+        } else if may_follow(&transfer, TransferStep::Terminate) {
             self.post_transfer_step(&mut transfer, TransferStep::Terminate, Some(why), moment)?;
         }
         ledger.put_transfer(&transfer)?;

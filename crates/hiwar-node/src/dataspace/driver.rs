@@ -24,6 +24,9 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(30);
 /// Largest answer read.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// How long to wait after the store failed, in milliseconds.
+const STORE_RETRY_MS: i64 = 5_000;
+
 type Key = (ProcessKind, String);
 
 /// When what is due.
@@ -64,9 +67,10 @@ impl Schedule {
         Some(key)
     }
 
-    fn done(&mut self, key: &Key) {
+    /// The work on a process is done. `again` is when to look at it although no commit said so.
+    fn done(&mut self, key: &Key, again: Option<Timestamp>) {
         if let Some(later) = self.busy.remove(key) {
-            self.set(key.clone(), later);
+            self.set(key.clone(), [later, again].into_iter().flatten().min());
         }
     }
 }
@@ -82,7 +86,7 @@ pub(crate) async fn drive(
     for change in waiting {
         schedule.set((change.kind, change.pid), change.due);
     }
-    let (done, mut finished) = mpsc::unbounded_channel::<Key>();
+    let (done, mut finished) = mpsc::unbounded_channel::<(Key, Option<Timestamp>)>();
     let slots = Arc::new(Semaphore::new(DELIVERIES_MAX));
     loop {
         while slots.available_permits() > 0
@@ -91,10 +95,10 @@ pub(crate) async fn drive(
             let Ok(slot) = slots.clone().try_acquire_owned() else { break };
             let (shared, dataspace, done) = (shared.clone(), dataspace.clone(), done.clone());
             tokio::spawn(async move {
-                work(&shared, &dataspace, &key).await;
+                let again = work(&shared, &dataspace, &key).await;
                 dataspace.settled(&key.1);
                 drop(slot);
-                let _ = done.send(key);
+                let _ = done.send((key, again));
             });
         }
         let sleep = schedule.first().map_or(Duration::from_secs(3600), |due| {
@@ -106,33 +110,34 @@ pub(crate) async fn drive(
                 dataspace.changed(&change);
                 schedule.set((change.kind, change.pid), change.due);
             }
-            Some(key) = finished.recv() => schedule.done(&key),
+            Some((key, again)) = finished.recv() => schedule.done(&key, again),
             () = tokio::time::sleep(sleep) => {}
         }
     }
 }
 
-/// Delivers everything that is due for one process, one after the other.
-async fn work(shared: &Arc<Shared>, dataspace: &Arc<Dataspace>, key: &Key) {
+/// Delivers everything that is due for one process, one after the other. When the store fails it says
+/// when to try again: no commit tells.
+async fn work(shared: &Arc<Shared>, dataspace: &Arc<Dataspace>, key: &Key) -> Option<Timestamp> {
     let _busy = dataspace.in_flight(&key.1);
     loop {
         let delivery = match next(dataspace, key).await {
             Ok(Some(delivery)) => delivery,
-            Ok(None) => return,
+            Ok(None) => return None,
             Err(refusal) => {
                 tracing::error!(pid = key.1, reason = refusal.reason, "what is due cannot be read");
-                return;
+                return Some(now().plus_millis(STORE_RETRY_MS));
             }
         };
         let outcome = deliver(shared, dataspace, &delivery, key.0).await;
         let failed = outcome.is_err();
         if let Err(refusal) = report(shared, dataspace, key, delivery, outcome).await {
             tracing::error!(pid = key.1, reason = refusal.reason, "the outcome of a delivery cannot be kept");
-            return;
+            return Some(now().plus_millis(STORE_RETRY_MS));
         }
         dataspace.settled(&key.1);
         if failed {
-            return;
+            return None;
         }
     }
 }
@@ -197,14 +202,16 @@ async fn deliver(
         404 => Err(Failure::NotFound(said(status, &body))),
         408 | 425 | 429 | 500..=599 | 401 | 403 => Err(Failure::Unreachable(said(status, &body))),
         _ => {
+            let refused = Failure::Refused(said(status, &body));
             // An answer to an earlier attempt may have been lost: the other side's state tells.
-            if let Some(url) = &delivery.status_url
-                && state_there(shared, dataspace, &delivery.counterparty, url).await.as_deref()
-                    == Some(delivery.target)
-            {
-                return Ok(None);
+            let (Some(url), Some(target)) = (&delivery.status_url, delivery.target) else {
+                return Err(refused);
+            };
+            match state_there(shared, dataspace, &delivery.counterparty, url).await {
+                Some(state) if state == target => Ok(None),
+                Some(_) => Err(refused),
+                None => Err(Failure::Unreachable(said(status, &body))),
             }
-            Err(Failure::Refused(said(status, &body)))
         }
     }
 }
@@ -300,4 +307,37 @@ async fn exchange(
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = read_limited(response, ANSWER_BYTES_MAX).await.map_err(|e| e.to_string())?;
     Ok((status, headers, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn key() -> Key {
+        (ProcessKind::Negotiation, "n".into())
+    }
+
+    #[test]
+    fn a_process_whose_outcome_could_not_be_kept_is_looked_at_again() {
+        let mut schedule = Schedule::default();
+        schedule.set(key(), Some(at(1)));
+        assert_eq!(schedule.take_due(at(1)), Some(key()));
+        schedule.done(&key(), Some(at(6)));
+        assert_eq!(schedule.first(), Some(at(6)));
+    }
+
+    #[test]
+    fn what_became_due_during_the_work_is_not_forgotten() {
+        let mut schedule = Schedule::default();
+        schedule.set(key(), Some(at(1)));
+        schedule.take_due(at(1));
+        schedule.set(key(), Some(at(3)));
+        assert_eq!(schedule.first(), None, "nobody else works on it meanwhile");
+        schedule.done(&key(), None);
+        assert_eq!(schedule.first(), Some(at(3)));
+    }
 }

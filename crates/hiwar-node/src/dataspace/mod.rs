@@ -207,6 +207,20 @@ impl Dataspace {
         }
     }
 
+    /// A message of ours that waits for its next attempt may have been taken, and only its answer was
+    /// lost: it is sent now, so that both sides know the same.
+    async fn hurry(&self, pid: &str) {
+        let (connector, pid) = (self.connector.clone(), pid.to_owned());
+        let Ok(moment) = self.moment() else { return };
+        let hurried = self.desk.run(move |tx| {
+            connector.hurry_negotiation(tx, &pid, moment)?;
+            Ok(connector.hurry_transfer(tx, &pid, moment)?)
+        });
+        if let Err(refusal) = hurried.await {
+            tracing::warn!(reason = refusal.reason, "a delivery could not be hurried");
+        }
+    }
+
     /// Carries out the other side's message about `pid`. When it is not allowed while a message of ours
     /// is on its way, it may be the answer to that one: it waits a little and is tried again.
     pub(crate) async fn called<T, F>(&self, pid: &str, job: F) -> Result<T, Refusal>
@@ -226,6 +240,10 @@ impl Dataspace {
                     if tokio::time::timeout_at(until, waiting).await.is_err() {
                         return Err(refusal);
                     }
+                }
+                (Err(refusal), None) if refusal.code == NOT_ALLOWED => {
+                    self.hurry(pid).await;
+                    return Err(refusal);
                 }
                 (outcome, _) => return outcome,
             }
