@@ -104,6 +104,10 @@ pub(crate) async fn drive(
             () = shared.stopping.cancelled() => return,
             Some(change) = changes.recv() => {
                 dataspace.changed(&change);
+                if change.kind == ProcessKind::Transfer {
+                    let (shared, dataspace, pid) = (shared.clone(), dataspace.clone(), change.pid.clone());
+                    tokio::spawn(async move { dataspace.push_if_started(shared, pid).await });
+                }
                 schedule.set((change.kind, change.pid), change.due);
             }
             Some(key) = finished.recv() => schedule.done(&key),
@@ -204,7 +208,8 @@ async fn deliver(
             {
                 return Ok(None);
             }
-            Err(Failure::Refused(said(status, &body)))
+            let said = said(status, &body);
+            Err(if status == 409 { Failure::NotYet(said) } else { Failure::Refused(said) })
         }
     }
 }
