@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::endpoints::caller;
 use super::{Dataspace, callers};
 use crate::clock::now;
-use crate::data_plane::{Access, Renew};
+use crate::data_plane::{Access, NotRenewed, Renew};
 use crate::node::Shared;
 use crate::outbound::read_limited;
 
@@ -53,7 +53,7 @@ struct Given {
 }
 
 impl Renewing {
-    async fn ask(&self, stale: &Access) -> Result<Access, String> {
+    async fn ask(&self, stale: &Access) -> Result<Access, NotRenewed> {
         let renewal = stale.renewal.as_ref().ok_or("the data address says no way to renew the token")?;
         let dataspace = self.dataspace.upgrade().ok_or("the node is shutting down")?;
         let url: Url = renewal.endpoint.parse().map_err(|_| "the refresh endpoint is no URL")?;
@@ -73,11 +73,17 @@ impl Renewing {
             .header("content-type", "application/x-www-form-urlencoded")
             .timeout(LIMIT)
             .body(form);
-        let answer = request.send().await.map_err(|e| crate::outbound::failure(&url, &e).to_string())?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|e| NotRenewed::Passing(crate::outbound::failure(&url, &e).to_string()))?;
         let status = answer.status();
-        let body = read_limited(answer, BYTES_MAX).await.map_err(|e| e.to_string())?;
+        let body = read_limited(answer, BYTES_MAX).await.map_err(|e| NotRenewed::Passing(e.to_string()))?;
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(NotRenewed::Passing(format!("the refresh endpoint answered with status {status}")));
+        }
         if !status.is_success() {
-            return Err(format!("the refresh endpoint answered with status {}", status.as_u16()));
+            return Err(format!("the refresh endpoint answered with status {}", status.as_u16()).into());
         }
         // What cannot be read may hold a token, so it is not shown.
         let given: Given =
@@ -95,7 +101,7 @@ impl Renewing {
 }
 
 impl Renew for Renewing {
-    fn renew<'a>(&'a self, stale: &'a Access) -> BoxFuture<'a, Result<Access, String>> {
+    fn renew<'a>(&'a self, stale: &'a Access) -> BoxFuture<'a, Result<Access, NotRenewed>> {
         Box::pin(self.ask(stale))
     }
 }
