@@ -135,6 +135,12 @@ fn an_agreement_repeats_the_terms_as_the_consumer_wrote_them() {
     let negotiation = stage.asks(&theirs, &json!({}));
     let sent = stage.sends(&negotiation);
     assert_eq!(sent["agreement"]["permission"], theirs["permission"], "{sent}");
+    let mut terms = use_when(&constraint("purpose", "isAnyOf", "audit"));
+    let theirs_too = terms.clone();
+    terms["permission"][0]["constraint"][0]["rightOperand"] = json!(["audit"]);
+    let mut other = Stage::offering(terms);
+    let asked = other.asks(&theirs_too, &json!({}));
+    assert_eq!(other.sends(&asked)["agreement"]["permission"], theirs_too["permission"]);
     let kept: Negotiation = serde_json::from_value(serde_json::to_value(&negotiation).unwrap()).unwrap();
     assert_eq!(kept.agreement.unwrap().to_value()["permission"], theirs["permission"]);
 }

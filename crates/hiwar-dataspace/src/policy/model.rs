@@ -56,13 +56,15 @@ pub struct Atomic {
     other: Map<String, Value>,
 }
 
-/// The two terms of a comparison as they came, where that is not how the schema writes them. Some
+/// The terms and the value of a comparison as they came, where that is not how the schema writes them. Some
 /// connectors compare an agreement with their own request text by text, so it is given back as it came.
 /// Comparisons are equal whatever their spelling.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spelling {
     pub(crate) left_operand: Option<Box<str>>,
     pub(crate) operator: Option<Box<str>>,
+    /// Such as one text where the schema writes an array.
+    pub(crate) right_operand: Option<Value>,
 }
 
 impl PartialEq for Spelling {
@@ -187,17 +189,23 @@ impl Atomic {
         Self { left_operand, operator, right_operand, required, spelling, other }
     }
 
-    /// The same comparison, whose terms came as `left` and `operator`.
-    pub(crate) fn spelled(mut self, left: &str, operator: &str) -> Self {
+    /// The same comparison, which came as `left`, `operator` and `right`.
+    pub(crate) fn spelled(mut self, left: &str, operator: &str, right: Value) -> Self {
         let differs = |came: &str, written: &str| (came != written).then(|| came.into());
         self.spelling.left_operand = differs(left, self.left_operand.as_str());
         self.spelling.operator = differs(operator, self.operator.as_str());
+        self.spelling.right_operand = Some(right).filter(|came| came != self.right_operand.written());
         self
+    }
+
+    /// The value as it is written.
+    pub(crate) fn value(&self) -> &Value {
+        self.spelling.right_operand.as_ref().unwrap_or_else(|| self.right_operand.written())
     }
 
     /// The terms as they are written: left operand and operator.
     pub(crate) fn terms(&self) -> (&str, &str) {
-        let Spelling { left_operand, operator } = &self.spelling;
+        let Spelling { left_operand, operator, .. } = &self.spelling;
         (
             left_operand.as_deref().unwrap_or_else(|| self.left_operand.as_str()),
             operator.as_deref().unwrap_or_else(|| self.operator.as_str()),

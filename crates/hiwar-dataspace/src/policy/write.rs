@@ -67,7 +67,7 @@ impl Atomic {
         let (left, operator) = self.terms();
         object.insert("leftOperand".to_owned(), Value::from(left));
         object.insert("operator".to_owned(), Value::from(operator));
-        object.insert("rightOperand".to_owned(), self.right_operand().written().clone());
+        object.insert("rightOperand".to_owned(), self.value().clone());
         extend(&mut object, self.other());
         Value::Object(object)
     }

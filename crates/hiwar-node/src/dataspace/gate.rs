@@ -106,7 +106,7 @@ impl Dataspace {
             let Some(transfer) = tx.transfer(&wanted)?.filter(|t| t.content.is_none()) else {
                 return Ok(None);
             };
-            Ok(tx.view().source(&transfer.dataset).map_err(failed)?)
+            tx.view().source(&transfer.dataset).map_err(failed)
         });
         let Ok(Some(source)) = found.await else { return };
         let Ok(source) = serde_json::from_str::<Source>(&source) else { return };
