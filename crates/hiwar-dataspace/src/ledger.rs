@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Dataset;
 use crate::negotiation::{NegotiationState, NegotiationStep, Role};
-use crate::policy::{Agreement, MessageOffer};
+use crate::policy::{Agreement, LeftOperand, MessageOffer, Policy};
 use crate::transfer::{TransferState, TransferStep};
 use crate::wire::DataAddress;
 
@@ -83,6 +83,30 @@ pub struct Statement {
     /// The marking it accepts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub marking: Option<String>,
+    /// Whether the consumer's connector has no words for either, as the protocol has none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wordless: bool,
+    /// Whether it was stated by accepting an offer whose terms name it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub implied: bool,
+}
+
+impl Statement {
+    /// A consumer without words for it states the purpose and the marking that the terms name by
+    /// accepting them. What it has stated is left as it is.
+    pub(crate) fn fill_from(&mut self, policy: &Policy) {
+        if !self.wordless {
+            return;
+        }
+        if self.purpose.is_none() {
+            self.purpose = policy.named(&LeftOperand::Purpose);
+            self.implied |= self.purpose.is_some();
+        }
+        if self.marking.is_none() {
+            self.marking = policy.named(&LeftOperand::Marking);
+            self.implied |= self.marking.is_some();
+        }
+    }
 }
 
 /// A step taken, for the history of a process.
@@ -184,6 +208,12 @@ pub struct Transfer {
     pub address: Option<DataAddress>,
     /// SHA-256 of the access token that a provider gave out, in hexadecimal.
     pub token: Option<String>,
+    /// When that token is not taken any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires: Option<Timestamp>,
+    /// SHA-256 of the token that asks for a new one, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<String>,
     /// Until when the policy permits it, as far as that is known.
     pub permitted_until: Option<Timestamp>,
     /// Steps still to be taken by rule.

@@ -86,6 +86,8 @@ pub struct ConsumerSequence {
 pub struct Rules {
     /// How long to wait before a step that nobody asked for, in milliseconds.
     pub pause_ms: i64,
+    /// How long an access token of a pull is taken, in milliseconds; without end when absent.
+    pub token_life_ms: Option<i64>,
     /// By dataset.
     pub provider: BTreeMap<String, ProviderRule>,
     /// By dataset.

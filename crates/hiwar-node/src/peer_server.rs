@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attachments;
 use crate::clock::{now, random};
-use crate::data_plane::Serve;
+use crate::data_plane::{Inbox, Serve};
 use crate::dataspace;
 use crate::metrics::CodeLabel;
 use crate::node::Shared;
@@ -113,6 +113,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .fallback(public::did_document_at_path)
         .with_state(shared.clone())
         .merge(dataspace::router(shared.clone()))
+        .merge(Inbox::new(shared.dataspace().letterbox()).routes())
         .merge(Serve::new(shared.dataspace().door(), shared.dataspace().outbound.clone()).routes())
 }
 

@@ -1,7 +1,7 @@
 //! What a side does by itself in a negotiation, and the messages that it writes.
 
 use super::{Connector, Moment, Refusal, written};
-use crate::ledger::{Ledger, Negotiation, Why};
+use crate::ledger::{Ledger, Negotiation, Statement, Why};
 use crate::negotiation::{NegotiationState, NegotiationStep, Role};
 use crate::policy::{Decision, Participant, Phase, Request, evaluate, permits};
 use crate::rules::Reply;
@@ -103,7 +103,13 @@ impl Connector {
             negotiation.offer = published;
             return Ok(go(NegotiationStep::Offer));
         }
+        // The agreement repeats the words in which the consumer asked; they mean what was published.
+        let asked = std::mem::take(&mut negotiation.offer.policy);
         negotiation.offer = published;
+        if !named_only {
+            negotiation.offer.policy = asked;
+        }
+        negotiation.statement.fill_from(&negotiation.offer.policy);
         let request = Request {
             purpose: negotiation.statement.purpose.as_deref(),
             accepted_marking: negotiation.statement.marking.as_deref(),
@@ -111,7 +117,9 @@ impl Connector {
             ..Request::new(Phase::Negotiation, facts, moment.now)
         };
         if permits(&negotiation.offer.policy, &request) {
-            negotiation.decision = None;
+            let decision =
+                negotiation.statement.implied.then(|| evaluate(&negotiation.offer.policy, &request));
+            negotiation.decision = decision.and_then(|d| by_acceptance(&d, &negotiation.statement));
             return Ok(go(NegotiationStep::Agree));
         }
         let decision = evaluate(&negotiation.offer.policy, &request);
@@ -216,8 +224,9 @@ impl Connector {
             provider_pid: (!first).then(|| provider_pid.clone()),
             offer: negotiation.offer.clone(),
             callback_address: first.then(|| self.address.clone()),
-            purpose: negotiation.statement.purpose.clone(),
-            marking: negotiation.statement.marking.clone(),
+            // Said even when nothing is stated: whoever never says it has no words for it.
+            purpose: Some(negotiation.statement.purpose.clone().unwrap_or_default()),
+            marking: Some(negotiation.statement.marking.clone().unwrap_or_default()),
         };
         let path = if first {
             "negotiations/request".to_owned()
@@ -283,6 +292,23 @@ pub(super) fn refused(decision: &Decision) -> Why {
     reasons.extend(decision.obstacles().map(|f| format!("{}: {}", f.path, f.satisfy)));
     reasons.dedup();
     Why { code: "policy".into(), reasons }
+}
+
+/// A decision that rests on what the consumer states by accepting the offer.
+fn by_acceptance(decision: &Decision, statement: &Statement) -> Option<serde_json::Value> {
+    let mut told = serde_json::to_value(decision).ok()?;
+    let stated: Vec<String> = [("purpose", &statement.purpose), ("marking", &statement.marking)]
+        .into_iter()
+        .filter_map(|(name, value)| value.as_ref().map(|v| format!("{name} {v:?}")))
+        .collect();
+    let reason = format!(
+        "{}; the consumer's connector has no words for a purpose or a marking, so asking for this offer counts as \
+         stating {}",
+        decision.reason,
+        stated.join(" and ")
+    );
+    told.as_object_mut()?.insert("reason".to_owned(), reason.into());
+    Some(told)
 }
 
 /// A path below the other side's address.

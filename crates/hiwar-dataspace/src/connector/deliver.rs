@@ -47,6 +47,8 @@ pub struct Delivery {
 pub enum Failure {
     /// The other side refused it and is not in the state that it leads to.
     Refused(String),
+    /// The other side is not ready for it: it has not kept yet what it has already sent (409).
+    NotYet(String),
     /// The other side does not know the process, or not yet.
     NotFound(String),
     /// No answer, or one that says nothing about the message.
@@ -56,9 +58,16 @@ pub enum Failure {
 impl Failure {
     fn text(&self) -> &str {
         match self {
-            Self::Refused(text) | Self::NotFound(text) | Self::Unreachable(text) => text,
+            Self::Refused(text) | Self::NotYet(text) | Self::NotFound(text) | Self::Unreachable(text) => text,
         }
     }
+}
+
+/// The end of a process to which the other side gave the identifier of another.
+fn reused(pid: &str) -> Why {
+    let reason =
+        format!("the other side names it {pid:?}, as it named another one before; it must give each its own");
+    Why::new("pid-in-use", reason)
 }
 
 /// The wait before the attempt after `attempts` failed ones.
@@ -106,7 +115,7 @@ fn failed<S>(process: &mut Process<S>, failure: &Failure, now: Timestamp) -> boo
     pending.attempts += 1;
     pending.trouble = Some(failure.text().to_owned());
     let mut waits = pending.attempts;
-    if let Failure::Refused(_) | Failure::NotFound(_) = failure {
+    if let Failure::Refused(_) | Failure::NotYet(_) | Failure::NotFound(_) = failure {
         // The other side is there: what was waited for before does not count.
         pending.refusals += 1;
         waits = pending.refusals;
@@ -114,6 +123,7 @@ fn failed<S>(process: &mut Process<S>, failure: &Failure, now: Timestamp) -> boo
     pending.due = now.plus_millis(wait_ms(waits));
     match failure {
         Failure::Refused(_) => first || pending.refusals >= REFUSED_MAX,
+        Failure::NotYet(_) => pending.refusals >= REFUSED_MAX,
         Failure::NotFound(_) => pending.refusals >= NOT_FOUND_MAX,
         Failure::Unreachable(_) => pending.attempts >= UNREACHABLE_MAX,
     }
@@ -199,8 +209,16 @@ impl Connector {
     ) -> Result<(), Refusal> {
         let Some(mut negotiation) = ledger.negotiation(pid)? else { return Ok(()) };
         let Some(pending) = negotiation.process.pending.take_if(|p| p.id == message) else { return Ok(()) };
-        if negotiation.process.peer_pid.is_none() {
-            negotiation.process.peer_pid = peer_pid;
+        if negotiation.process.peer_pid.is_none()
+            && let Some(named) = peer_pid
+        {
+            let (role, with) = (negotiation.process.role, &negotiation.process.counterparty);
+            if ledger.negotiation_of(role, with, &named)?.is_some() {
+                negotiation.state = Some(NegotiationState::Terminated);
+                negotiation.process.end(role.other(), reused(&named), moment.now);
+                return Ok(ledger.put_negotiation(&negotiation)?);
+            }
+            negotiation.process.peer_pid = Some(named);
         }
         let role = negotiation.process.role;
         negotiation.state = Some(pending.step.target());
@@ -232,8 +250,16 @@ impl Connector {
     ) -> Result<(), Refusal> {
         let Some(mut transfer) = ledger.transfer(pid)? else { return Ok(()) };
         let Some(pending) = transfer.process.pending.take_if(|p| p.id == message) else { return Ok(()) };
-        if transfer.process.peer_pid.is_none() {
-            transfer.process.peer_pid = peer_pid;
+        if transfer.process.peer_pid.is_none()
+            && let Some(named) = peer_pid
+        {
+            let (role, with) = (transfer.process.role, &transfer.process.counterparty);
+            if ledger.transfer_of(role, with, &named)?.is_some() {
+                transfer.state = Some(TransferState::Terminated);
+                transfer.process.end(role.other(), reused(&named), moment.now);
+                return Ok(ledger.put_transfer(&transfer)?);
+            }
+            transfer.process.peer_pid = Some(named);
         }
         let role = transfer.process.role;
         transfer.state = Some(pending.step.target());
@@ -268,7 +294,7 @@ impl Connector {
             if negotiation.state == Some(NegotiationState::Terminated) {
                 self.annul(ledger, &negotiation, moment)?;
             }
-            if let (Failure::Refused(_), Some(_)) = (failure, negotiation.state)
+            if let (Failure::Refused(_) | Failure::NotYet(_), Some(_)) = (failure, negotiation.state)
                 && !negotiation.state.is_some_and(NegotiationState::is_final)
             {
                 // The two sides differ about the state: DSP 2025-1 wants the process terminated.
@@ -298,7 +324,9 @@ impl Connector {
         }
         if failed(&mut transfer.process, failure, moment.now) {
             give_up_transfer(&mut transfer, failure, moment);
-            if matches!(failure, Failure::Refused(_)) && transfer.state.is_some_and(|s| !s.is_final()) {
+            if matches!(failure, Failure::Refused(_) | Failure::NotYet(_))
+                && transfer.state.is_some_and(|s| !s.is_final())
+            {
                 let why = Why::new("refused", failure.text());
                 self.post_transfer_step(&mut transfer, TransferStep::Terminate, Some(why), moment)?;
             }
@@ -373,8 +401,11 @@ fn give_up_transfer(transfer: &mut Transfer, failure: &Failure, moment: Moment) 
 
 fn end_by<S>(process: &mut Process<S>, failure: &Failure, moment: Moment) {
     if process.ending.is_none() {
-        let by: Role =
-            if matches!(failure, Failure::Refused(_)) { process.role.other() } else { process.role };
+        let by: Role = if matches!(failure, Failure::Refused(_) | Failure::NotYet(_)) {
+            process.role.other()
+        } else {
+            process.role
+        };
         process.ending = Some(Ending { by, why: Why::new("undelivered", failure.text()), at: moment.now });
     }
 }

@@ -22,7 +22,7 @@ use crate::wire::WireError;
 
 pub use deliver::{Delivery, Failure};
 pub use negotiate::{NegotiationCall, NewNegotiation};
-pub use transfers::{HTTP, NewTransfer, TransferCall, hash_of_token};
+pub use transfers::{HTTP, NewTransfer, Renewed, TransferCall, hash_of_token};
 
 /// The most steps of one process that are remembered; a negotiation that goes back and forth longer
 /// is ended.
@@ -218,6 +218,15 @@ impl<S: Copy + PartialEq> Process<S> {
     /// Whether this message was taken before.
     fn knows(&self, digest: &Hash) -> bool {
         self.taken.contains(digest)
+    }
+
+    /// The other side's identifier must not be that of another process.
+    fn must_be_new(&self, taken: bool) -> Result<(), Refusal> {
+        if taken {
+            let reason = "your identifier in this message is that of another process; give each its own";
+            return Err(Refusal::bad("pid-in-use", reason).about(self));
+        }
+        Ok(())
     }
 
     /// The identifiers in a message must be those of this process.

@@ -241,7 +241,13 @@ impl Connector {
     ) -> Result<NegotiationStatus, Refusal> {
         let mut negotiation = self.negotiation_for(ledger, caller.id, pid)?;
         let (provider_pid, consumer_pid) = call.pids();
+        let unnamed = negotiation.process.peer_pid.is_none();
         negotiation.process.check_pids(provider_pid, consumer_pid)?;
+        if unnamed && let Some(peer) = negotiation.process.peer_pid.clone() {
+            let role = negotiation.process.role;
+            let taken = ledger.negotiation_of(role, caller.id, &peer)?.is_some();
+            negotiation.process.must_be_new(taken)?;
+        }
         if negotiation.process.knows(&digest) {
             return Ok(status(&negotiation));
         }
@@ -379,7 +385,7 @@ impl Negotiation {
             NegotiationCall::Request(message) => {
                 self.check_target(&message.offer)?;
                 let stated = message.statement();
-                if stated != Statement::default() {
+                if stated.purpose.is_some() || stated.marking.is_some() {
                     self.statement = stated;
                 }
                 self.offer = message.offer;

@@ -58,7 +58,7 @@ pub struct NewTransfer {
     pub agreement: String,
     /// The format, such as `HttpData-PULL`.
     pub format: String,
-    /// Where the provider pushes to; only for a push.
+    /// Where the provider pushes to; only for a push, whose own inbox it is when absent.
     pub address: Option<DataAddress>,
     /// What is stated of the use.
     pub statement: Statement,
@@ -122,13 +122,18 @@ impl Connector {
             dataset: contract.agreement.target.clone(),
             format: new.format.clone(),
             statement: new.statement.clone(),
-            address: new.address.clone(),
+            address: new.address,
             token: None,
+            token_expires: None,
+            refresh: None,
             permitted_until: None,
             sequence: Vec::new(),
             content: None,
             decision: None,
         };
+        if transfer.format == PUSH && transfer.address.is_none() {
+            transfer.address = Some(self.inbox(&mut transfer, moment));
+        }
         let id = moment.uuid("message");
         let message = TransferRequest {
             context: Context,
@@ -136,7 +141,7 @@ impl Connector {
             consumer_pid: pid,
             agreement_id: new.agreement,
             format: new.format,
-            data_address: new.address,
+            data_address: transfer.address.clone(),
             callback_address: self.address.clone(),
             purpose: new.statement.purpose,
             marking: new.statement.marking,
@@ -211,10 +216,10 @@ impl Connector {
         process.peer_pid = Some(request.consumer_pid.clone());
         process.taken.push(digest);
         process.took(Role::Consumer, TransferStep::Request, moment.now);
-        let stated = Statement { purpose: request.purpose.clone(), marking: request.marking.clone() };
         let statement = Statement {
-            purpose: stated.purpose.or_else(|| contract.statement.purpose.clone()),
-            marking: stated.marking.or_else(|| contract.statement.marking.clone()),
+            purpose: request.purpose.or_else(|| contract.statement.purpose.clone()),
+            marking: request.marking.or_else(|| contract.statement.marking.clone()),
+            ..contract.statement.clone()
         };
         let mut transfer = Transfer {
             process,
@@ -225,6 +230,8 @@ impl Connector {
             statement,
             address: request.data_address,
             token: None,
+            token_expires: None,
+            refresh: None,
             permitted_until: None,
             sequence: Vec::new(),
             content: None,
@@ -313,7 +320,13 @@ impl Connector {
     ) -> Result<TransferStatus, Refusal> {
         let mut transfer = self.transfer_for(ledger, caller.id, pid)?;
         let (provider_pid, consumer_pid) = call.pids();
+        let unnamed = transfer.process.peer_pid.is_none();
         transfer.process.check_pids(provider_pid, consumer_pid)?;
+        if unnamed && let Some(peer) = transfer.process.peer_pid.clone() {
+            let role = transfer.process.role;
+            let taken = ledger.transfer_of(role, caller.id, &peer)?.is_some();
+            transfer.process.must_be_new(taken)?;
+        }
         if transfer.process.knows(&digest) {
             return Ok(status(&transfer));
         }
@@ -540,19 +553,87 @@ impl Connector {
         if transfer.process.role != Role::Provider || transfer.format == PUSH {
             return None;
         }
-        let token = moment.token("access");
-        transfer.token = Some(hash_of_token(&token));
-        let property = |name: &str, value: &str| EndpointProperty { name: name.into(), value: value.into() };
+        let mut properties = self.new_token(transfer, moment);
+        if let Some(life) = self.rules.token_life_ms {
+            let refresh = moment.token("refresh");
+            transfer.refresh = Some(hash_of_token(&refresh));
+            properties.extend([
+                property("refreshToken", &refresh),
+                property(
+                    "refreshEndpoint",
+                    &format!("{}/data-token/{}", self.data_address, transfer.process.pid),
+                ),
+                property("refreshAudience", &self.participant),
+                property("expiresIn", &(life / 1000).max(1).to_string()),
+            ]);
+        }
         Some(DataAddress {
             endpoint_type: HTTP.into(),
             endpoint: Some(format!("{}/data/{}", self.data_address, transfer.process.pid)),
-            endpoint_properties: vec![
-                property("authorization", &token),
-                property("authType", "bearer"),
-                property("access_token", &token),
-            ],
+            endpoint_properties: properties,
         })
     }
+
+    /// Gives a transfer a new access token, and what a data address says of it.
+    fn new_token(&self, transfer: &mut Transfer, moment: Moment) -> Vec<EndpointProperty> {
+        let token = moment.token("access");
+        transfer.token = Some(hash_of_token(&token));
+        transfer.token_expires = self.rules.token_life_ms.map(|life| moment.now.plus_millis(life));
+        vec![
+            property("authorization", &token),
+            property("authType", "bearer"),
+            property("access_token", &token),
+        ]
+    }
+
+    /// Where a consumer takes what is pushed to it.
+    fn inbox(&self, transfer: &mut Transfer, moment: Moment) -> DataAddress {
+        let token = moment.token("access");
+        transfer.token = Some(hash_of_token(&token));
+        DataAddress {
+            endpoint_type: HTTP.into(),
+            endpoint: Some(format!("{}/data/inbox/{}", self.data_address, transfer.process.pid)),
+            endpoint_properties: vec![property("authorization", &token), property("authType", "bearer")],
+        }
+    }
+
+    /// A consumer shows its refresh token and gets a new access token; the old one is worth nothing then.
+    ///
+    /// # Errors
+    /// When there is no such transfer of the caller that runs, or the refresh token is not its own.
+    pub fn renew_token(
+        &self,
+        ledger: &mut impl Ledger,
+        caller: &str,
+        pid: &str,
+        refresh: &str,
+        moment: Moment,
+    ) -> Result<Renewed, Refusal> {
+        let mut transfer = self.transfer_for(ledger, caller, pid)?;
+        let running = transfer.state == Some(TransferState::Started) && transfer.token.is_some();
+        let own = transfer.refresh.as_deref() == Some(hash_of_token(refresh).as_str());
+        if transfer.process.role != Role::Provider || !running || !own {
+            let reason = "the refresh token is not that of a transfer of yours that runs";
+            return Err(Refusal::bad("invalid-grant", reason).about(&transfer.process));
+        }
+        let token = moment.token("access");
+        self.new_token(&mut transfer, moment);
+        ledger.put_transfer(&transfer)?;
+        Ok(Renewed { token, life_ms: self.rules.token_life_ms })
+    }
+}
+
+/// A token in place of an old one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// The access token.
+    pub token: String,
+    /// How long it is taken, in milliseconds.
+    pub life_ms: Option<i64>,
+}
+
+fn property(name: &str, value: &str) -> EndpointProperty {
+    EndpointProperty { name: name.into(), value: value.into() }
 }
 
 /// The type of an address that is read over HTTP.

@@ -52,7 +52,25 @@ pub struct Atomic {
     operator: Operator,
     right_operand: RightOperand,
     required: Required,
+    spelling: Spelling,
     other: Map<String, Value>,
+}
+
+/// The terms and the value of a comparison as they came, where that is not how the schema writes them. Some
+/// connectors compare an agreement with their own request text by text, so it is given back as it came.
+/// Comparisons are equal whatever their spelling.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spelling {
+    pub(crate) left_operand: Option<Box<str>>,
+    pub(crate) operator: Option<Box<str>>,
+    /// Such as one text where the schema writes an array.
+    pub(crate) right_operand: Option<Value>,
+}
+
+impl PartialEq for Spelling {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// The right operand as the left operand reads it.
@@ -109,6 +127,27 @@ impl LogicalKind {
     }
 }
 
+impl Policy {
+    /// The first value that a permission requires `operand` to be, as long as it names one.
+    pub(crate) fn named(&self, operand: &LeftOperand) -> Option<String> {
+        self.permission.iter().find_map(|rule| named(&rule.constraint, operand))
+    }
+}
+
+fn named(constraints: &[Constraint], operand: &LeftOperand) -> Option<String> {
+    constraints.iter().find_map(|one| match one {
+        Constraint::Atomic(atomic) if atomic.left_operand() == operand => {
+            let requires = matches!(
+                atomic.operator(),
+                Operator::Eq | Operator::IsA | Operator::IsAnyOf | Operator::IsAllOf | Operator::IsPartOf
+            );
+            atomic.right_operand().values().first().filter(|_| requires).map(ToString::to_string)
+        }
+        Constraint::Atomic(_) => None,
+        Constraint::Logical(logical) => named(&logical.constraints, operand),
+    })
+}
+
 impl Rule {
     /// A rule about `action` that holds under all of `constraint`.
     pub fn new(action: Action, constraint: Vec<Constraint>) -> Self {
@@ -146,7 +185,31 @@ impl Atomic {
     ) -> Self {
         let right_operand = if operator.takes_set() { right_operand.into_set() } else { right_operand };
         let required = require(&left_operand, &right_operand);
-        Self { left_operand, operator, right_operand, required, other }
+        let spelling = Spelling::default();
+        Self { left_operand, operator, right_operand, required, spelling, other }
+    }
+
+    /// The same comparison, which came as `left`, `operator` and `right`.
+    pub(crate) fn spelled(mut self, left: &str, operator: &str, right: Value) -> Self {
+        let differs = |came: &str, written: &str| (came != written).then(|| came.into());
+        self.spelling.left_operand = differs(left, self.left_operand.as_str());
+        self.spelling.operator = differs(operator, self.operator.as_str());
+        self.spelling.right_operand = Some(right).filter(|came| came != self.right_operand.written());
+        self
+    }
+
+    /// The value as it is written.
+    pub(crate) fn value(&self) -> &Value {
+        self.spelling.right_operand.as_ref().unwrap_or_else(|| self.right_operand.written())
+    }
+
+    /// The terms as they are written: left operand and operator.
+    pub(crate) fn terms(&self) -> (&str, &str) {
+        let Spelling { left_operand, operator, .. } = &self.spelling;
+        (
+            left_operand.as_deref().unwrap_or_else(|| self.left_operand.as_str()),
+            operator.as_deref().unwrap_or_else(|| self.operator.as_str()),
+        )
     }
 
     /// What is compared.

@@ -342,8 +342,9 @@ impl Reader {
         if right.values().iter().any(|value| value.len() > Limits::TEXT_BYTES) {
             return form(&path, "a value is too long", format!("write at most {} bytes", Limits::TEXT_BYTES));
         }
-        let (left, operator) = (LeftOperand::from_term(&left), Operator::from_term(&operator));
-        Ok(Atomic::with_other(left, operator, right, members.other))
+        let written = right.written().clone();
+        let known = (LeftOperand::from_term(&left), Operator::from_term(&operator));
+        Ok(Atomic::with_other(known.0, known.1, right, members.other).spelled(&left, &operator, written))
     }
 }
 

@@ -64,9 +64,10 @@ impl Constraint {
 impl Atomic {
     fn to_value(&self) -> Value {
         let mut object = Map::new();
-        object.insert("leftOperand".to_owned(), Value::from(self.left_operand().as_str()));
-        object.insert("operator".to_owned(), Value::from(self.operator().as_str()));
-        object.insert("rightOperand".to_owned(), self.right_operand().written().clone());
+        let (left, operator) = self.terms();
+        object.insert("leftOperand".to_owned(), Value::from(left));
+        object.insert("operator".to_owned(), Value::from(operator));
+        object.insert("rightOperand".to_owned(), self.value().clone());
         extend(&mut object, self.other());
         Value::Object(object)
     }

@@ -29,7 +29,8 @@ pub struct RequestMessage {
     /// Where the consumer answers; only in the first message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_address: Option<String>,
-    /// The purpose that the consumer states. An addition of ours; others do not read it.
+    /// The purpose that the consumer states, empty when it states none. An addition of ours; others do
+    /// neither write nor read it.
     #[serde(rename = "hiwar:purpose", skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
     /// The marking that the consumer accepts. An addition of ours.
@@ -40,7 +41,13 @@ pub struct RequestMessage {
 impl RequestMessage {
     /// What the consumer states.
     pub fn statement(&self) -> Statement {
-        Statement { purpose: self.purpose.clone(), marking: self.marking.clone() }
+        let stated = |said: &Option<String>| said.clone().filter(|text| !text.is_empty());
+        Statement {
+            purpose: stated(&self.purpose),
+            marking: stated(&self.marking),
+            wordless: self.purpose.is_none() && self.marking.is_none(),
+            implied: false,
+        }
     }
 }
 
@@ -198,6 +205,14 @@ fn exactly_one(members: &Members<'_>, one: &'static str, other: &'static str) ->
     }
 }
 
+/// What is stated; an empty text says that nothing is.
+fn stated(members: &Members<'_>, name: &'static str) -> Result<Option<String>, WireError> {
+    match members.get(name) {
+        Some(Value::String(text)) if text.is_empty() => Ok(Some(String::new())),
+        _ => members.optional_text(name),
+    }
+}
+
 fn offer(members: &Members<'_>) -> Result<MessageOffer, WireError> {
     MessageOffer::from_value(members.value("offer")?.clone()).map_err(|e| WireError::of_policy("offer", &e))
 }
@@ -216,8 +231,8 @@ impl Message for RequestMessage {
             provider_pid: members.optional_text("providerPid")?,
             offer: offer(&members)?,
             callback_address: members.optional_text("callbackAddress")?,
-            purpose: members.optional_text("purpose")?,
-            marking: members.optional_text("marking")?,
+            purpose: stated(&members, "purpose")?,
+            marking: stated(&members, "marking")?,
         })
     }
 }

@@ -175,6 +175,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/data/agreements", get(data::agreements))
         .route("/api/v1/data/agreements/{id}/end", post(data::end_agreement))
         .route("/api/v1/data/pulls", post(data::pull))
+        .route("/api/v1/data/pushes", post(data::push))
         .route("/api/v1/data/transfers", get(data::transfers))
         .route("/api/v1/data/transfers/{pid}", get(data::transfer))
         .route("/api/v1/data/transfers/{pid}/step", post(data::transfer_step))

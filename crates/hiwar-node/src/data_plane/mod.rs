@@ -21,7 +21,7 @@ pub use self::inbox::Inbox;
 pub use self::partial::FileError;
 pub use self::pull::{Progress, Pull, Pulled};
 pub use self::push::{Push, Pushed};
-pub use self::retry::{NoRenewal, Renew, Retry, TransferError};
+pub use self::retry::{NoRenewal, NotRenewed, Renew, Retry, TransferError};
 pub use self::serve::{STREAMS_MAX, Serve};
 
 pub use self::signal::{BuiltIn, DataPlane, Events, Kind, Moved, PlaneError, Ready, State, Status};

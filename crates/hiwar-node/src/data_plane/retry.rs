@@ -62,10 +62,33 @@ impl Retry {
     }
 }
 
+/// Why there is no new token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRenewed {
+    /// It may be had later: nobody answers.
+    #[error("{0}")]
+    Passing(String),
+    /// It is refused, or there is no way to ask.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<&str> for NotRenewed {
+    fn from(why: &str) -> Self {
+        Self::Refused(why.to_owned())
+    }
+}
+
+impl From<String> for NotRenewed {
+    fn from(why: String) -> Self {
+        Self::Refused(why)
+    }
+}
+
 /// Gets a new token for an address.
 pub trait Renew: Send + Sync {
     /// A new access in place of a stale one.
-    fn renew<'a>(&'a self, stale: &'a Access) -> BoxFuture<'a, Result<Access, String>>;
+    fn renew<'a>(&'a self, stale: &'a Access) -> BoxFuture<'a, Result<Access, NotRenewed>>;
 }
 
 /// For addresses whose token cannot be renewed.
@@ -73,8 +96,8 @@ pub trait Renew: Send + Sync {
 pub struct NoRenewal;
 
 impl Renew for NoRenewal {
-    fn renew<'a>(&'a self, _: &'a Access) -> BoxFuture<'a, Result<Access, String>> {
-        Box::pin(async { Err("the data address says no way to renew the token".to_owned()) })
+    fn renew<'a>(&'a self, _: &'a Access) -> BoxFuture<'a, Result<Access, NotRenewed>> {
+        Box::pin(async { Err("the data address says no way to renew the token".into()) })
     }
 }
 
@@ -187,7 +210,13 @@ impl<'a> Attempts<'a> {
     async fn renew(&mut self) -> Result<(), TransferError> {
         self.renewed = true;
         let endpoint = self.access.endpoint.clone();
-        self.access = self.renew.renew(&self.access).await.map_err(TransferError::NotRenewed)?;
+        self.access = loop {
+            match self.renew.renew(&self.access).await {
+                Ok(access) => break access,
+                Err(NotRenewed::Passing(problem)) => self.again(problem, None).await?,
+                Err(NotRenewed::Refused(why)) => return Err(TransferError::NotRenewed(why)),
+            }
+        };
         if self.access.endpoint.is_empty() {
             self.access.endpoint = endpoint;
         }

@@ -19,6 +19,10 @@ pub struct DataspaceConfig {
     /// that has exactly the two participants.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dialogue: Option<String>,
+    /// How long an access token of a pull is taken, in seconds: 1 to 86400, an hour when absent. A pull
+    /// that lasts longer gets new ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_seconds: Option<u32>,
     /// A file for a conformance kit, relative to the node's folder. A test switch, never on in
     /// production.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +30,11 @@ pub struct DataspaceConfig {
 }
 
 impl DataspaceConfig {
+    /// How long an access token is taken, in milliseconds.
+    pub fn token_life_ms(&self) -> i64 {
+        i64::from(self.token_seconds.unwrap_or(3600).clamp(1, 86_400)) * 1000
+    }
+
     /// Whether nothing of it is set.
     pub fn is_standard(&self) -> bool {
         *self == Self::default()

@@ -90,6 +90,7 @@ impl Fixture {
         let rules = self.rules.clone();
         Rules {
             pause_ms: self.pause_ms,
+            token_life_ms: None,
             provider: rules.provider_negotiation.into_iter().map(|r| (r.dataset, r.rule)).collect(),
             consumer: rules.consumer_negotiation.into_iter().map(|r| (r.dataset, r.rule)).collect(),
             provider_transfer: rules.provider_transfer.into_iter().map(|r| (r.agreement, r.rule)).collect(),

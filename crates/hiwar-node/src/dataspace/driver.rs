@@ -108,6 +108,10 @@ pub(crate) async fn drive(
             () = shared.stopping.cancelled() => return,
             Some(change) = changes.recv() => {
                 dataspace.changed(&change);
+                if change.kind == ProcessKind::Transfer {
+                    let (shared, dataspace, pid) = (shared.clone(), dataspace.clone(), change.pid.clone());
+                    tokio::spawn(async move { dataspace.push_if_started(shared, pid).await });
+                }
                 schedule.set((change.kind, change.pid), change.due);
             }
             Some((key, again)) = finished.recv() => schedule.done(&key, again),
@@ -202,7 +206,8 @@ async fn deliver(
         404 => Err(Failure::NotFound(said(status, &body))),
         408 | 425 | 429 | 500..=599 | 401 | 403 => Err(Failure::Unreachable(said(status, &body))),
         _ => {
-            let refused = Failure::Refused(said(status, &body));
+            let said = said(status, &body);
+            let refused = if status == 409 { Failure::NotYet(said.clone()) } else { Failure::Refused(said.clone()) };
             // An answer to an earlier attempt may have been lost: the other side's state tells.
             let (Some(url), Some(target)) = (&delivery.status_url, delivery.target) else {
                 return Err(refused);
@@ -210,7 +215,7 @@ async fn deliver(
             match state_there(shared, dataspace, &delivery.counterparty, url).await {
                 Some(state) if state == target => Ok(None),
                 Some(_) => Err(refused),
-                None => Err(Failure::Unreachable(said(status, &body))),
+                None => Err(Failure::Unreachable(said)),
             }
         }
     }

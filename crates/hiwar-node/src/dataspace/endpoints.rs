@@ -161,6 +161,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     routes = both(routes, "/transfers/{pid}/suspension", post(moved::<SuspensionMessage>));
     routes = both(routes, "/transfers/{pid}/completion", post(moved::<CompletionMessage>));
     routes = both(routes, "/transfers/{pid}/termination", post(moved::<TransferTermination>));
+    routes = routes.route("/data-token/{transfer}", post(super::renew::give));
     if shared.dataspace().callers.kit.is_some() {
         routes = routes
             .route("/conformance/negotiations", post(conformance::negotiation))

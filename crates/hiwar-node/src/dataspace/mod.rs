@@ -11,15 +11,18 @@ mod desk;
 mod driver;
 mod endpoints;
 mod gate;
+pub(crate) mod push;
 pub(crate) mod receive;
 mod recorder;
+mod renew;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hiwar_dataspace::connector::{Connector, Moment, NOT_ALLOWED, Refusal, RefusalKind};
+use hiwar_dataspace::ledger::{Content, Ledger as _};
 use hiwar_dataspace::rules::Rules;
 use hiwar_dialogue::ledger::StoreError;
 use hiwar_store::dataspace::{DataspaceReader, Due, ProcessKind, Tx};
@@ -66,6 +69,8 @@ pub(crate) struct Dataspace {
     pub(crate) callers: Callers,
     pub(crate) streams: gate::Streams,
     noted: Arc<Notify>,
+    /// Transfers whose data this side is bringing.
+    pushing: Mutex<HashSet<String>>,
     in_flight: Mutex<HashMap<String, Arc<Notify>>>,
     watched: Mutex<HashMap<String, Arc<Notify>>>,
     dir: PathBuf,
@@ -116,7 +121,10 @@ impl Dataspace {
             participant: config.did.as_str().to_owned(),
             address: format!("{root}{PATH}"),
             data_address: root.to_owned(),
-            rules: fixture.as_ref().map_or_else(Rules::default, conformance::Fixture::rules),
+            rules: fixture.as_ref().map_or_else(
+                || Rules { token_life_ms: Some(config.dataspace.token_life_ms()), ..Rules::default() },
+                conformance::Fixture::rules,
+            ),
         };
         let kit = fixture
             .as_ref()
@@ -128,6 +136,7 @@ impl Dataspace {
             callers: Callers::new(kit),
             streams: gate::Streams::default(),
             noted,
+            pushing: Mutex::default(),
             in_flight: Mutex::default(),
             watched: Mutex::default(),
             dir: dir.to_owned(),
@@ -199,6 +208,25 @@ impl Dataspace {
         Arc::new(gate::Door { dataspace: Arc::downgrade(self) })
     }
 
+    /// Where others bring data to.
+    pub(crate) fn letterbox(self: &Arc<Self>) -> Arc<push::Letterbox> {
+        Arc::new(push::Letterbox { dataspace: Arc::downgrade(self), dir: self.dir.clone() })
+    }
+
+    /// Keeps what a transfer carried.
+    pub(crate) async fn keep_content(&self, pid: &str, content: Content) -> Result<(), Refusal> {
+        let wanted = pid.to_owned();
+        self.desk
+            .run(move |tx| {
+                if let Some(mut transfer) = tx.transfer(&wanted)? {
+                    transfer.content = Some(content);
+                    tx.put_transfer(&transfer)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
     /// Tells those who wait that a delivery for this process has been settled.
     fn settled(&self, pid: &str) {
         let held = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).get(pid).cloned();
@@ -267,6 +295,7 @@ impl Prepared {
         let waiting = self.dataspace.desk.run(|tx| tx.view().due().map_err(failed)).await;
         let waiting = waiting.map_err(|refusal| DataspaceError::Failed(refusal.reason))?;
         let recorder = tokio::spawn(recorder::record(shared.clone(), self.dataspace.clone()));
+        self.dataspace.resume_pushes(shared).await;
         let driver = tokio::spawn(driver::drive(shared.clone(), self.dataspace, self.changes, waiting));
         Ok(([driver, recorder], self.thread))
     }

@@ -8,19 +8,23 @@ use hiwar_dataspace::connector::Refusal;
 use hiwar_dataspace::ledger::{Content, Ledger as _, Transfer, Why};
 use hiwar_dataspace::transfer::{TransferState, TransferStep};
 use hiwar_trust::hash::Hash;
+use reqwest::Url;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use super::Dataspace;
-use super::callers;
+use super::{callers, renew};
 use crate::clock::now;
-use crate::data_plane::{Access, NoRenewal, Pull, Pulled, Retry, TransferError};
+use crate::data_plane::source::MANIFEST_TYPE;
+use crate::data_plane::{Access, Pull, Pulled, Renew, Retry, TransferError};
 use crate::node::Shared;
+use crate::outbound::Trust;
 
 /// The folder that received data come into, below the node's.
 const RECEIVED: &str = "received";
+/// How long a first look at an address may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
 /// Most bytes of one transfer.
-const BYTES_MAX: u64 = 1 << 40;
+pub(super) const BYTES_MAX: u64 = 1 << 40;
 
 /// Where the content of a transfer is.
 pub(crate) fn place(dir: &Path, pid: &str) -> PathBuf {
@@ -112,18 +116,27 @@ impl Dataspace {
         if let Some(folder) = to.parent() {
             tokio::fs::create_dir_all(folder).await.map_err(|e| NotReceived::Other(e.to_string()))?;
         }
+        let trust = callers::trust(shared, &transfer.process.counterparty);
+        let renewing = renew::by(self, shared, &transfer);
+        let (access, folder) = self.look(access, &trust, &*renewing).await;
+        let stopped = self.streams.token(pid);
         let pull = Pull {
             access,
             to: to.clone(),
             sha256: None,
             size_max: BYTES_MAX,
-            trust: callers::trust(shared, &transfer.process.counterparty),
+            trust,
             retry: Retry::standard(),
-            renew: Arc::new(NoRenewal),
-            cancel: CancellationToken::new(),
+            renew: renewing,
+            cancel: stopped,
             progress: Arc::new(|_| {}),
         };
-        let pulled = pull.file(&self.outbound).await.map_err(NotReceived::Failed)?;
+        let came = if folder { pull.folder(&self.outbound).await } else { pull.file(&self.outbound).await };
+        let pulled = match came {
+            Ok(pulled) => pulled,
+            // The transfer's end says why better than the connection that was cut.
+            Err(error) => return Err(self.why_not(pid, error).await),
+        };
         let content = Content { sha256: hex::encode(pulled.sha256.as_bytes()), bytes: pulled.size };
         let (connector, moment, wanted) = (self.connector.clone(), self.moment()?, pid.to_owned());
         self.desk
@@ -132,6 +145,60 @@ impl Dataspace {
             })
             .await?;
         Ok((pulled, to))
+    }
+}
+
+impl Dataspace {
+    /// Looks whether a folder is behind an address: whoever offers one answers with the media type of its
+    /// manifest. Who does not know `HEAD` offers a file.
+    async fn look(&self, mut access: Access, trust: &Trust, renew: &dyn Renew) -> (Access, bool) {
+        let Ok(url) = access.endpoint.parse::<Url>() else { return (access, false) };
+        for renewed in [false, true] {
+            let Ok(mut request) = self.outbound.request(http::Method::HEAD, trust.target(&url)) else {
+                break;
+            };
+            if let Some(token) = &access.authorization {
+                request = request.bearer_auth(token.as_str());
+            }
+            let Ok(answer) = request.timeout(LOOK_LIMIT).send().await else { break };
+            if answer.status() == http::StatusCode::UNAUTHORIZED && !renewed {
+                match renew.renew(&access).await {
+                    Ok(new) => access = new,
+                    Err(_) => break,
+                }
+                continue;
+            }
+            let kind = answer.headers().get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+            return (access, answer.status().is_success() && kind == Some(MANIFEST_TYPE));
+        }
+        (access, false)
+    }
+
+    /// Why there are no data: the transfer's end, when it has ended, else the failure of the pull.
+    async fn why_not(&self, pid: &str, error: TransferError) -> NotReceived {
+        let wanted = pid.to_owned();
+        let found = self.desk.run(move |tx| Ok(tx.transfer(&wanted)?)).await;
+        match found {
+            Ok(Some(transfer)) if transfer.state.is_some_and(TransferState::is_final) => {
+                NotReceived::Ended(ending(&transfer))
+            }
+            _ => NotReceived::Failed(error),
+        }
+    }
+
+    /// Waits until a provider has brought the data of a transfer, and the transfer is complete.
+    pub(crate) async fn brought(&self, pid: &str, limit: Duration) -> Result<Transfer, NotReceived> {
+        let read = |tx: &mut hiwar_store::dataspace::Tx<'_>, pid: &str| Ok(tx.transfer(pid)?);
+        let settled = |t: &Transfer| t.state.is_some_and(TransferState::is_final);
+        let transfer = self.wait_until(pid, limit, read, settled).await?;
+        let transfer = transfer.ok_or_else(|| NotReceived::Other("there is no such transfer".into()))?;
+        match transfer.state {
+            Some(TransferState::Completed) => Ok(transfer),
+            Some(TransferState::Terminated) => Err(NotReceived::Ended(ending(&transfer))),
+            _ => Err(NotReceived::Late(
+                "the provider has not brought all data yet; ask again with the transfer's identifier",
+            )),
+        }
     }
 }
 

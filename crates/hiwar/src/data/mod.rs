@@ -15,7 +15,7 @@ use crate::commands::list;
 /// Offer data under terms, and get data of others under theirs (Dataspace Protocol 2025-1)
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum DataCommand {
-    /// Offer a file or folder under terms; the terms are checked first and it is said who could get it
+    /// Offer a file, a folder or a service over HTTP under terms; the terms are checked first and it is said who could get it
     Offer(offer::OfferArgs),
     /// Check terms without offering anything: what is wrong, who could get the data, who not and why
     Terms(offer::TermsArgs),
@@ -37,6 +37,8 @@ pub(crate) enum DataCommand {
     Negotiate(remote::NegotiateArgs),
     /// Get the data of an agreement; a pull that broke off goes on where it was
     Pull(remote::PullArgs),
+    /// Have the provider bring the data of an agreement to this node
+    Push(remote::PushArgs),
     /// Negotiations of this node
     Negotiations(show::ListArgs),
     /// Agreements that this node made
@@ -74,6 +76,7 @@ impl DataCommand {
             Self::Catalog(args) => args.run(),
             Self::Negotiate(args) => args.run(),
             Self::Pull(args) => args.run(),
+            Self::Push(args) => args.run(),
             Self::Negotiations(args) => show::negotiations(&args),
             Self::Agreements(args) => show::agreements(&args),
             Self::Transfers(args) => show::transfers(&args),

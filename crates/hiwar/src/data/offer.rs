@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use hiwar::api_client::{ApiClient, Format, NodeArgs};
 use serde_json::{Value, json};
 
@@ -19,11 +19,20 @@ pub(crate) struct TermsArgs {
     node: NodeArgs,
 }
 
-/// Offer a file or folder under terms
+/// Offer a file, a folder or a service over HTTP under terms
 #[derive(Debug, clap::Args)]
 pub(crate) struct OfferArgs {
-    /// The file or folder
+    /// The file, the folder, or the https address of a service behind the node
     path: PathBuf,
+    /// Of a service: the file, readable by its owner only, with the value of the header that it asks for
+    #[arg(long)]
+    secret_file: Option<PathBuf>,
+    /// Of a service: that header, when it is not authorization
+    #[arg(long)]
+    secret_header: Option<String>,
+    /// Of a service: pass on the path and the query behind the address
+    #[arg(long)]
+    paths: bool,
     /// The file with the terms
     #[arg(long)]
     terms: PathBuf,
@@ -108,7 +117,12 @@ fn who(found: &Value) -> String {
 impl OfferArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let terms = read(&self.terms)?;
-        let path = absolute(&self.path)?;
+        let address = self.path.to_str().filter(|p| p.starts_with("https://") || p.starts_with("http://"));
+        if address.is_none() && (self.secret_file.is_some() || self.secret_header.is_some() || self.paths) {
+            bail!("--secret-file, --secret-header and --paths are for the address of a service");
+        }
+        let path = if address.is_some() { None } else { Some(absolute(&self.path)?) };
+        let secret_file = self.secret_file.as_deref().map(absolute).transpose()?;
         with_client(&self.node, async |client| {
             if self.dry_run {
                 return check(&client, &self.node, &self.terms, &terms).await;
@@ -116,6 +130,7 @@ impl OfferArgs {
             let body = json!({
                 "id": self.id, "title": self.title, "description": self.description,
                 "keywords": self.keyword, "media_type": self.media_type, "terms": terms, "path": path,
+                "url": address, "secret_file": secret_file, "secret_header": self.secret_header, "paths": self.paths,
             });
             let made = client.post("/api/v1/data/datasets", &body).await.with_context(|| {
                 format!("{} is not offered under {}", self.path.display(), self.terms.display())

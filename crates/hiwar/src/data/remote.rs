@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
 use hiwar::api_client::{ApiClient, Format, NodeArgs};
+use hiwar_node::data_plane::source::{Fingerprint, MANIFEST_TYPE, Manifest};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
@@ -134,7 +135,7 @@ impl NegotiateArgs {
 pub(crate) struct PullArgs {
     /// The agreement
     agreement: String,
-    /// The file to write; it must not exist
+    /// The file to write, or the folder when a folder was offered; it must not exist
     #[arg(short, long)]
     output: PathBuf,
     /// The purpose to state, when it is another than that of the negotiation
@@ -176,21 +177,101 @@ impl PullArgs {
     }
 }
 
-/// Copies what the node has into a file; nothing half-written stays.
+/// Have the provider bring the data of an agreement to this node
+#[derive(Debug, clap::Args)]
+pub(crate) struct PushArgs {
+    /// The agreement
+    agreement: String,
+    /// The file to write when all is here; it must not exist
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// The purpose to state, when it is another than that of the negotiation
+    #[arg(long)]
+    purpose: Option<String>,
+    /// The marking to accept
+    #[arg(long)]
+    accept_marking: Option<String>,
+    /// A transfer that was begun before, to wait for
+    #[arg(long)]
+    transfer: Option<String>,
+    /// How long to wait until all is here, in seconds
+    #[arg(long, default_value_t = 300)]
+    wait: u64,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl PushArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(output) = self.output.as_ref().filter(|o| o.exists()) {
+            bail!("{} exists already; choose another name, or move it away", output.display());
+        }
+        with_client(&self.node, async |client| {
+            let body = json!({
+                "agreement": self.agreement, "purpose": self.purpose, "marking": self.accept_marking,
+                "transfer": self.transfer, "wait_ms": self.wait.saturating_mul(1000),
+            });
+            let made = client.post("/api/v1/data/pushes", &body).await?;
+            if let Some(output) = &self.output {
+                copy(&client, text(&made, "/transfer"), output).await?;
+            }
+            if self.node.format == Format::Json {
+                print_json(&made)?;
+            } else {
+                eprintln!("transfer {}: {} bytes", text(&made, "/transfer"), made["bytes"]);
+                let to = self.output.as_ref().map_or_else(|| "-".into(), |o| o.display().to_string());
+                print(&format!("{}  {to}", text(&made, "/sha256")))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+/// Copies what the node has into a file or folder; nothing half-written stays.
 async fn copy(client: &ApiClient, transfer: &str, to: &Path) -> anyhow::Result<()> {
     let mut name = to.file_name().context("the output has no file name")?.to_owned();
     name.push(".partial");
     let partial = to.with_file_name(name);
-    let written = write(client, transfer, &partial).await;
+    let path = format!("/api/v1/data/transfers/{}/content", segment(transfer));
+    let answer = client.get_stream(&path).await?;
+    let kind = answer.headers().get("content-type").and_then(|v| v.to_str().ok());
+    let written = if kind == Some(MANIFEST_TYPE) {
+        write_folder(client, &path, answer, &partial).await
+    } else {
+        write(answer, &partial).await
+    };
     if let Err(error) = written {
         drop(tokio::fs::remove_file(&partial).await);
+        drop(tokio::fs::remove_dir_all(&partial).await);
         return Err(error);
     }
     tokio::fs::rename(&partial, to).await.with_context(|| format!("{} cannot be written", to.display()))
 }
 
-async fn write(client: &ApiClient, transfer: &str, partial: &Path) -> anyhow::Result<()> {
-    let answer = client.get_stream(&format!("/api/v1/data/transfers/{}/content", segment(transfer))).await?;
+/// Copies each file of the manifest; its paths were checked when it was read, and none leads elsewhere.
+async fn write_folder(
+    client: &ApiClient,
+    path: &str,
+    manifest: reqwest::Response,
+    partial: &Path,
+) -> anyhow::Result<()> {
+    let manifest = Manifest::read(&manifest.bytes().await.context("the node broke off")?)?;
+    tokio::fs::create_dir_all(partial).await.with_context(|| format!("{}", partial.display()))?;
+    for file in &manifest.files {
+        let to = partial.join(&file.path);
+        if let Some(folder) = to.parent() {
+            tokio::fs::create_dir_all(folder).await.with_context(|| format!("{}", folder.display()))?;
+        }
+        write(client.get_stream(&format!("{path}?path={}", segment(&file.path))).await?, &to).await?;
+        let print = tokio::task::spawn_blocking(move || Fingerprint::of(&to)).await??;
+        if print.sha256 != file.sha256 {
+            bail!("{} did not arrive as the node has it; the disk may be failing", file.path);
+        }
+    }
+    Ok(())
+}
+
+async fn write(answer: reqwest::Response, partial: &Path) -> anyhow::Result<()> {
     let doing = || format!("{} cannot be written", partial.display());
     let mut file = tokio::fs::File::create(partial).await.with_context(doing)?;
     let mut stream = answer.bytes_stream();

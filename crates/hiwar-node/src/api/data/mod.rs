@@ -9,7 +9,7 @@ pub(super) use processes::{
     agreements, content, end_agreement, explain, negotiation, negotiation_step, negotiations, transfer,
     transfer_step, transfers,
 };
-pub(super) use remote::{catalog, negotiate, pull};
+pub(super) use remote::{catalog, negotiate, pull, push};
 
 use axum::body::Bytes;
 use axum::http::StatusCode;

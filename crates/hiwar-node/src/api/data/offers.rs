@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use hiwar_dataspace::catalog::{Dataset, Filter, PULL};
+use hiwar_dataspace::catalog::{Dataset, Filter, PULL, PUSH};
 use hiwar_dataspace::policy::{Authoring, Offer, Severity, Terms, dry_run, lint};
 use hiwar_store::dataspace::Policies;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::body;
 use crate::api::{ApiError, By, must_be_operator};
 use crate::clock::{now, random};
-use crate::data_plane::source::{FileSource, FolderSource, Source};
+use crate::data_plane::source::{BackendSource, FileSource, FolderSource, Source};
 use crate::dataspace::SERVICE;
 use crate::node::Shared;
 
@@ -48,7 +48,20 @@ pub(crate) struct Offering {
     /// The text of the terms.
     terms: String,
     /// A file or folder on the node's machine.
-    path: PathBuf,
+    #[serde(default)]
+    path: Option<PathBuf>,
+    /// Instead of `path`: a service over HTTP that the rule below `[outbound]` lets the node reach.
+    #[serde(default)]
+    url: Option<String>,
+    /// A file that only its owner can read, with the value of the header that the service asks for.
+    #[serde(default)]
+    secret_file: Option<PathBuf>,
+    /// That header; `authorization` when absent.
+    #[serde(default)]
+    secret_header: Option<String>,
+    /// Whether a path and a query behind the address are passed on to the service.
+    #[serde(default)]
+    paths: bool,
 }
 
 /// What terms say, what is wrong with them, and who could get the data.
@@ -100,6 +113,28 @@ pub(crate) async fn check(State(shared): State<Arc<Shared>>, bytes: Bytes) -> Re
     })))
 }
 
+/// What is offered, after it was looked at.
+async fn source_of(shared: &Shared, wanted: &Offering) -> Result<Source, ApiError> {
+    let refused = |code: &str, why: String| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, why);
+    match (&wanted.path, &wanted.url) {
+        (Some(path), None) => source(path.clone(), wanted.media_type.clone()).await,
+        (None, Some(url)) => {
+            let backend = BackendSource {
+                url: url.clone(),
+                secret_file: wanted.secret_file.clone(),
+                secret_header: wanted.secret_header.clone(),
+                paths: wanted.paths,
+            };
+            backend
+                .check(&shared.dataspace().outbound)
+                .await
+                .map_err(|e| refused("backend", e.to_string()))?;
+            Ok(Source::Http(backend))
+        }
+        _ => Err(ApiError::bad_request("give either path, a file or folder, or url, a service over HTTP")),
+    }
+}
+
 /// Takes the fingerprint of what is offered.
 async fn source(path: PathBuf, media_type: Option<String>) -> Result<Source, ApiError> {
     let task = tokio::task::spawn_blocking(move || {
@@ -128,7 +163,7 @@ pub(crate) async fn offer(
     if !checked.wrong.is_empty() {
         return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "terms", checked.wrong.join("\n")));
     }
-    let source = source(wanted.path, wanted.media_type.clone()).await?;
+    let source = source_of(&shared, &wanted).await?;
     let byte_size = match &source {
         Source::File(file) => Some(file.pinned.size),
         Source::Folder(_) | Source::Http(_) => None,
@@ -147,7 +182,8 @@ pub(crate) async fn offer(
         description: wanted.description,
         keywords: wanted.keywords,
         offer: Offer::new(offer.clone(), checked.terms.policy),
-        formats: vec![PULL.into()],
+        // Only single files are pushed.
+        formats: if byte_size.is_some() { vec![PULL.into(), PUSH.into()] } else { vec![PULL.into()] },
         media_type: wanted.media_type,
         byte_size,
         sha256: source.sha256().map(|h| hex::encode(h.as_bytes())),

@@ -19,6 +19,7 @@ use tokio_util::io::ReaderStream;
 use super::body;
 use crate::api::{ApiError, By, must_be_operator};
 use crate::dataspace::failed;
+use crate::data_plane::source::{FolderSource, MANIFEST_TYPE, is_inner};
 use crate::dataspace::receive::place;
 use crate::node::Shared;
 
@@ -313,16 +314,37 @@ pub(crate) async fn explain(
     Ok(Json(found.await?.ok_or_else(|| nothing(&id))?))
 }
 
-/// `GET /api/v1/data/transfers/{pid}/content`: what was pulled.
+/// Which file of a folder is wanted.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct OfFolder {
+    /// Its path as the manifest has it.
+    #[serde(default)]
+    path: Option<String>,
+}
+
+/// `GET /api/v1/data/transfers/{pid}/content`: what was received; of a folder its manifest, or with `path` one
+/// of its files.
 pub(crate) async fn content(
     State(shared): State<Arc<Shared>>,
     caller: By,
     Path(pid): Path<String>,
+    Query(wanted): Query<OfFolder>,
 ) -> Result<Response, ApiError> {
     must_be_operator(&caller)?;
-    let file = tokio::fs::File::open(place(&shared.dir, &pid)).await.map_err(|_| {
-        ApiError::not_found("no content of this transfer is here; `hiwar data pull` brings it")
-    })?;
+    let mut path = place(&shared.dir, &pid);
+    let nothing = || ApiError::not_found("no content of this transfer is here; `hiwar data pull` brings it");
+    let is_folder = tokio::fs::metadata(&path).await.map_err(|_| nothing())?.is_dir();
+    match wanted.path {
+        Some(inner) if is_folder && is_inner(&inner) => path.extend(inner.split('/')),
+        Some(inner) => return Err(ApiError::not_found(format!("the content has no file {inner:?}"))),
+        None if is_folder => {
+            let listed = tokio::task::spawn_blocking(move || FolderSource::offer(&path)).await;
+            let folder = listed.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
+            return Ok(([(header::CONTENT_TYPE, MANIFEST_TYPE)], folder.manifest()).into_response());
+        }
+        None => {}
+    }
+    let file = tokio::fs::File::open(path).await.map_err(|_| nothing())?;
     let size = file.metadata().await.map_err(ApiError::internal)?.len();
     let head = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),

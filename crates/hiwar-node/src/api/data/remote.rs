@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use hiwar_dataspace::catalog::PULL;
+use hiwar_dataspace::catalog::{PULL, PUSH};
 use hiwar_dataspace::connector::{NewNegotiation, NewTransfer};
 use hiwar_dataspace::ledger::{Ledger as _, Negotiation, Statement};
 use hiwar_dataspace::negotiation::NegotiationState;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::{body, processes};
 use crate::api::{ApiError, By, must_be_operator};
 use crate::dataspace::receive::NotReceived;
-use crate::dataspace::{call, callers_endpoint};
+use crate::dataspace::{Dataspace, call, callers_endpoint};
 use crate::node::Shared;
 
 /// Longest wait for the other side, in milliseconds.
@@ -164,7 +164,7 @@ pub(crate) async fn negotiate(
         address: base,
         offer: asked,
         dataset: wanted.dataset,
-        statement: Statement { purpose: wanted.purpose, marking: wanted.marking },
+        statement: Statement { purpose: wanted.purpose, marking: wanted.marking, ..Statement::default() },
     };
     let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);
     let begun = dataspace.desk.run(move |tx| connector.begin_negotiation(tx, new, moment)).await?;
@@ -227,21 +227,8 @@ pub(crate) async fn pull(
     must_be_operator(&caller)?;
     let wanted: Pulling = body(&bytes)?;
     let dataspace = shared.dataspace().clone();
-    let pid = match wanted.transfer {
-        Some(pid) => pid,
-        None => {
-            let new = NewTransfer {
-                agreement: wanted.agreement,
-                format: PULL.into(),
-                address: None,
-                statement: Statement { purpose: wanted.purpose, marking: wanted.marking },
-                provider_address: None,
-            };
-            let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);
-            dataspace.desk.run(move |tx| connector.begin_transfer(tx, new, moment)).await?.process.pid
-        }
-    };
-    let limit = Duration::from_millis(wanted.wait_ms.clamp(1, WAIT_MS_MAX));
+    let limit = wanted.limit();
+    let pid = begun(&dataspace, wanted, PULL).await?;
     let (pulled, _) = dataspace.receive(&shared, &pid, limit).await?;
     Ok(Json(json!({
         "transfer": pid,
@@ -249,4 +236,61 @@ pub(crate) async fn pull(
         "bytes": pulled.size,
         "files": pulled.files,
     })))
+}
+
+impl Pulling {
+    fn limit(&self) -> Duration {
+        Duration::from_millis(self.wait_ms.clamp(1, WAIT_MS_MAX))
+    }
+}
+
+/// The transfer that is wanted: a new one, or the one that was begun before.
+async fn begun(dataspace: &Arc<Dataspace>, wanted: Pulling, format: &str) -> Result<String, ApiError> {
+    if let Some(pid) = wanted.transfer {
+        return Ok(pid);
+    }
+    let new = NewTransfer {
+        agreement: wanted.agreement,
+        format: format.to_owned(),
+        address: None,
+        statement: Statement { purpose: wanted.purpose, marking: wanted.marking, ..Statement::default() },
+        provider_address: None,
+    };
+    let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);
+    Ok(dataspace.desk.run(move |tx| connector.begin_transfer(tx, new, moment)).await?.process.pid)
+}
+
+/// `POST /api/v1/data/pushes`: the provider is asked to bring the data to this node's inbox.
+pub(crate) async fn push(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let wanted: Pulling = body(&bytes)?;
+    let dataspace = shared.dataspace().clone();
+    if dataspace.connector.address.starts_with('/') {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "no-address",
+            "this node accepts no connection, so nothing can be brought to it; use `hiwar data pull`",
+        ));
+    }
+    let limit = wanted.limit();
+    let pid = begun(&dataspace, wanted, PUSH).await?;
+    let brought = match dataspace.brought(&pid, limit).await {
+        Err(NotReceived::Late(why)) => {
+            let why = format!("{why}: {pid}");
+            return Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, "late", why));
+        }
+        other => other?,
+    };
+    let content = brought.content.ok_or_else(|| {
+        ApiError::new(
+            StatusCode::BAD_GATEWAY,
+            "push",
+            "the provider says that it is complete, but brought nothing",
+        )
+    })?;
+    Ok(Json(json!({ "transfer": pid, "sha256": content.sha256, "bytes": content.bytes, "files": 1 })))
 }

@@ -106,6 +106,27 @@ impl BackendSource {
         })
     }
 
+    /// Looks whether it can be offered: its address, whether it is allowed, and its secret.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub async fn check(&self, outbound: &Outbound) -> Result<(), SourceError> {
+        let url = self.address(None, None)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            let why = "its address holds a password, which would be kept; put it into a secret file";
+            return Err(SourceError::Backend(why.into()));
+        }
+        outbound.client_for(Target::Stranger(&url))?;
+        if let Some(name) = &self.secret_header {
+            HeaderName::try_from(name.as_str())
+                .map_err(|_| SourceError::Backend(format!("{name:?} is no name of a header")))?;
+        }
+        if let Some(file) = &self.secret_file {
+            secret(file.clone()).await?;
+        }
+        Ok(())
+    }
+
     fn address(&self, path: Option<&str>, query: Option<&str>) -> Result<Url, SourceError> {
         let mut url: Url =
             self.url.parse().map_err(|_| SourceError::Backend("its address is no URL".into()))?;
@@ -132,8 +153,13 @@ async fn secret(file: PathBuf) -> Result<HeaderValue, SourceError> {
     let shown = Arc::new(file.display().to_string());
     let fail = |why: &str| SourceError::Read(format!("the secret in {shown} cannot be used: {why}"));
     let read = tokio::task::spawn_blocking(move || {
-        if std::fs::metadata(&file)?.len() > SECRET_BYTES_MAX {
+        let held = std::fs::metadata(&file)?;
+        if held.len() > SECRET_BYTES_MAX {
             return Err(std::io::Error::other("the file is too large"));
+        }
+        #[cfg(unix)]
+        if std::os::unix::fs::PermissionsExt::mode(&held.permissions()) & 0o077 != 0 {
+            return Err(std::io::Error::other("others can read it; run chmod 600 on it"));
         }
         std::fs::read_to_string(&file).map(Zeroizing::new)
     });

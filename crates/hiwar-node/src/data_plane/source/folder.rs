@@ -140,6 +140,11 @@ impl FolderSource {
         Ok(Self { path: root, files, recheck: Recheck::default() })
     }
 
+    /// Bytes of all its files.
+    pub fn bytes(&self) -> u64 {
+        self.files.values().map(|print| print.size).sum()
+    }
+
     /// The manifest as it is served.
     pub fn manifest(&self) -> Vec<u8> {
         let of = |(path, print): (&String, &Arc<Fingerprint>)| ManifestFile {

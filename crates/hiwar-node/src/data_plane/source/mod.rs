@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::backend::BackendSource;
 pub use self::file::{FileSource, PinnedFile, Recheck};
+pub(crate) use self::folder::is_inner;
 pub use self::folder::{FILES_MAX, FolderSource, MANIFEST_TYPE, Manifest, ManifestError, ManifestFile};
 pub use self::pin::{Changed, Fingerprint};
 use crate::outbound::OutboundError;
@@ -78,6 +79,19 @@ impl Source {
             Self::Folder(folder) => Some(Hash::of(&folder.manifest())),
             Self::Http(_) => None,
         }
+    }
+}
+
+impl Source {
+    /// SHA-256 and bytes of the content that was offered, when they are known beforehand. Of a folder the
+    /// SHA-256 is that of its manifest, and the bytes are those of all files.
+    pub fn content(&self) -> Option<(Hash, u64)> {
+        let bytes = match self {
+            Self::File(file) => file.pinned.size,
+            Self::Folder(folder) => folder.bytes(),
+            Self::Http(_) => return None,
+        };
+        Some((self.sha256()?, bytes))
     }
 }
 

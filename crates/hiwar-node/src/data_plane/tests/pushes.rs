@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::super::source::{FileSource, Source};
 use super::super::*;
 use super::rig::*;
-use crate::outbound::Trust;
+use crate::outbound::{AddressRule, Outbound, Trust};
 
 /// An inbox for one transfer, `t1`.
 struct Box1 {
@@ -213,4 +213,22 @@ async fn a_file_that_changed_is_not_pushed() {
     let error = scene.push(scene.server.port, "/data/inbox/t1").run(&outbound()).await.unwrap_err();
     assert!(matches!(error, TransferError::Source(source::SourceError::Changed(_))), "{error}");
     assert!(!scene.gate.to.exists());
+}
+
+/// The address of a push comes from the consumer: the rule that guards every address from outside guards it.
+#[tokio::test]
+async fn nothing_is_pushed_to_an_address_that_the_rule_forbids() {
+    let scene = scene(10, 100, |_| None);
+    let strict = Outbound::new(AddressRule::default(), None);
+    for endpoint in [
+        "http://169.254.169.254/latest/meta-data",
+        "https://127.0.0.1:1/x",
+        "https://[::1]/x",
+        "http://example.com/x",
+    ] {
+        let mut push = scene.push(1, "/");
+        push.access.endpoint = endpoint.to_owned();
+        let error = push.run(&strict).await.unwrap_err();
+        assert!(matches!(error, TransferError::Outbound(_)), "{endpoint}: {error}");
+    }
 }

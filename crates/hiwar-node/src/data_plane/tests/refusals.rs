@@ -214,7 +214,7 @@ async fn a_token_that_is_never_accepted_is_renewed_once_and_not_for_ever() {
         fn renew<'a>(
             &'a self,
             stale: &'a Access,
-        ) -> futures_util::future::BoxFuture<'a, Result<Access, String>> {
+        ) -> futures_util::future::BoxFuture<'a, Result<Access, NotRenewed>> {
             Box::pin(async { Ok(stale.clone()) })
         }
     }

@@ -232,7 +232,7 @@ pub(super) async fn wire(port: u16, cuts: Vec<u64>) -> (u16, Arc<AtomicU64>) {
 pub(super) struct FromDoor(pub(super) Arc<Door>, pub(super) AtomicU64);
 
 impl Renew for FromDoor {
-    fn renew<'a>(&'a self, stale: &'a Access) -> BoxFuture<'a, Result<Access, String>> {
+    fn renew<'a>(&'a self, stale: &'a Access) -> BoxFuture<'a, Result<Access, NotRenewed>> {
         Box::pin(async move {
             self.1.fetch_add(1, Ordering::SeqCst);
             let token = self.0.token.lock().unwrap().clone();

@@ -84,7 +84,7 @@ fn negotiation(pid: u8, form: u8, time: i64) -> Negotiation {
         dataset: "dataset".into(),
         offer: dataset(1).offer.about("dataset"),
         asked: form.is_multiple_of(2).then(|| dataset(2).offer.about("dataset")),
-        statement: Statement { purpose: Some("audit".into()), marking: None },
+        statement: Statement { purpose: Some("audit".into()), ..Statement::default() },
         agreement: form.is_multiple_of(3).then(|| agreement(form % AGREEMENTS)),
         decision: form.is_multiple_of(5).then(|| json!({"permitted": true})),
     }
@@ -104,6 +104,8 @@ pub(super) fn transfer(pid: u8, form: u8, time: i64) -> Transfer {
             endpoint_properties: vec![],
         }),
         token: Some("00".repeat(32)),
+        token_expires: None,
+        refresh: None,
         permitted_until: Some(at(time)),
         sequence: vec![TransferStep::Complete],
         content: Some(Content { sha256: "11".repeat(32), bytes: u64::from(form) }),
