@@ -113,6 +113,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .fallback(public::did_document_at_path)
         .with_state(shared.clone())
         .merge(dataspace::router(shared.clone()))
+        .merge(crate::claims::router(shared.clone()))
         .merge(Serve::new(shared.dataspace().door(), shared.dataspace().outbound.clone()).routes())
 }
 
