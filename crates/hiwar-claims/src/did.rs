@@ -102,13 +102,15 @@ fn because(problem: Option<&JwkError>) -> String {
 pub fn document_url(did: &Did, plain_loopback: bool) -> String {
     let url = did.document_url();
     match url.strip_prefix("https://") {
-        Some(rest) if plain_loopback && is_loopback(rest) => format!("http://{rest}"),
+        Some(rest) if plain_loopback && is_loopback(did) => format!("http://{rest}"),
         _ => url,
     }
 }
 
-fn is_loopback(rest: &str) -> bool {
-    let host = rest.split(['/', ':']).next().unwrap_or_default();
+/// Whether a DID's host is the loopback interface.
+pub fn is_loopback(did: &Did) -> bool {
+    let rest = did.as_str().strip_prefix("did:web:").unwrap_or_default();
+    let host = rest.split([':', '%']).next().unwrap_or_default();
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback())
 }
 
@@ -166,9 +168,33 @@ impl DidDocument {
     /// # Errors
     /// When none is left.
     pub fn keys(&self, relationship: Relationship) -> Result<Vec<VerificationKey>, DidDocumentError> {
+        self.usable(self.list(relationship.name(), KEYS_MAX)?, relationship)
+    }
+
+    /// The keys of a document that names no relationship at all, as release candidates of the
+    /// conformance kit write them; otherwise as [`Self::keys`]. For tests only: DID Core authorises a
+    /// key for nothing unless the document says for what.
+    ///
+    /// # Errors
+    /// When none is left.
+    pub fn keys_of_test(&self, relationship: Relationship) -> Result<Vec<VerificationKey>, DidDocumentError> {
+        let all =
+            [Relationship::CapabilityInvocation, Relationship::Authentication, Relationship::AssertionMethod];
+        if all.iter().any(|r| self.members.contains_key(r.name())) {
+            return self.keys(relationship);
+        }
+        self.usable(self.list("verificationMethod", KEYS_MAX)?, relationship)
+    }
+
+    /// Those of the keys named that can be used.
+    fn usable(
+        &self,
+        all: &[Value],
+        relationship: Relationship,
+    ) -> Result<Vec<VerificationKey>, DidDocumentError> {
         let methods = self.list("verificationMethod", KEYS_MAX)?;
         let (mut found, mut problem) = (Vec::new(), None);
-        for named in self.list(relationship.name(), KEYS_MAX)? {
+        for named in all {
             let method = match named {
                 Value::String(id) => {
                     let wanted = self.full(id);
@@ -273,6 +299,20 @@ mod tests {
         published["verificationMethod"][0]["publicKeyJwk"]["d"] = json!("x");
         let error = read(&published).unwrap().keys(Relationship::CapabilityInvocation).unwrap_err();
         assert!(matches!(error, DidDocumentError::NoKey { problem: Some(JwkError::Private), .. }), "{error}");
+    }
+
+    #[test]
+    fn a_document_that_names_no_relationship_gives_keys_to_tests_only() {
+        let mut bare = document();
+        for member in ["capabilityInvocation", "authentication"] {
+            bare.as_object_mut().unwrap().remove(member);
+        }
+        let bare = read(&bare).unwrap();
+        assert!(bare.keys(Relationship::Authentication).is_err());
+        assert_eq!(bare.keys_of_test(Relationship::Authentication).unwrap().len(), 2);
+        // One relationship named, and the others are not open any more.
+        let named = read(&document()).unwrap();
+        assert!(named.keys_of_test(Relationship::AssertionMethod).is_err());
     }
 
     #[test]

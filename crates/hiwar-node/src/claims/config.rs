@@ -18,7 +18,8 @@ pub struct ClaimsConfig {
     /// The types of our own credentials that other participants may see. The credentials are files
     /// that end in `.jwt` in the folder `claims` of the node's folder.
     pub present: Vec<String>,
-    /// Reads DID documents of the loopback interface without TLS. A test switch, never on in production.
+    /// Reads DID documents of the loopback interface without TLS, and takes all keys of those that name
+    /// no relationship. A test switch, never on in production.
     pub plain_loopback: bool,
 }
 

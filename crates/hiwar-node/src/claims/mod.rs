@@ -10,9 +10,7 @@ mod holder;
 mod verifier;
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +26,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::clock::{now, random};
+use crate::folder::write_secret;
 use crate::outbound::{Outbound, Target};
 use config::ClaimsConfig;
 pub(crate) use holder::router;
@@ -87,7 +86,8 @@ impl Claims {
     ) -> Result<Self, String> {
         let path = dir.join(KEY_FILE);
         if !path.exists() {
-            write_key(dir, &path)?;
+            let made = P256Key::generate().map_err(|e| e.to_string())?;
+            write_secret(&path, &made).map_err(|e| e.to_string())?;
         }
         let document = fs::read(&path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
         let key = P256Key::from_pkcs8(&document)
@@ -177,20 +177,4 @@ impl Claims {
         let parsed = Url::parse(url).map_err(|e| ClaimsError::Address(e.to_string()))?;
         Ok(self.outbound.get(Target::Stranger(&parsed), limit).await?)
     }
-}
-
-/// Makes the key under another name first, so that a power cut leaves no half key.
-fn write_key(dir: &Path, path: &Path) -> Result<(), String> {
-    let failed = |e: std::io::Error| format!("{} cannot be written: {e}", path.display());
-    let document = P256Key::generate().map_err(|e| e.to_string())?;
-    let half = dir.join(format!("{KEY_FILE}.new"));
-    match fs::remove_file(&half) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
-        _ => {}
-    }
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half);
-    let mut file = file.map_err(failed)?;
-    file.write_all(&document).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&half, path).map_err(failed)?;
-    fs::File::open(dir).and_then(|d| d.sync_all()).map_err(failed)
 }
