@@ -154,10 +154,10 @@ fn texts(value: Option<&Value>, fail: impl Fn() -> CredentialError) -> Result<Ve
     one_or_more(value, &fail)?.iter().map(|v| v.as_str().map(str::to_owned).ok_or_else(&fail)).collect()
 }
 
-fn one_or_more<'a>(
-    value: Option<&'a Value>,
+fn one_or_more(
+    value: Option<&Value>,
     fail: impl Fn() -> CredentialError,
-) -> Result<&'a [Value], CredentialError> {
+) -> Result<&[Value], CredentialError> {
     let all = match value {
         None | Some(Value::Null) => &[],
         Some(Value::Array(all)) => all.as_slice(),
