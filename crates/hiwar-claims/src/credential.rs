@@ -269,12 +269,19 @@ fn valid(
     }
 }
 
+const NUMERIC_DATE: &str = "it must be a number of seconds since 1970-01-01T00:00:00Z";
+
 fn numeric(claims: &Map<String, Value>, member: &'static str) -> Result<Option<i64>, CredentialError> {
     match claims.get(member) {
         None | Some(Value::Null) => Ok(None),
         #[expect(clippy::cast_possible_truncation, reason = "a cast from f64 saturates")]
-        Some(Value::Number(n)) => Ok(n.as_i64().or_else(|| n.as_f64().map(|f| f as i64))),
-        Some(_) => Err(wrong(member, "it must be a number of seconds since 1970-01-01T00:00:00Z")),
+        Some(Value::Number(n)) => {
+            let seconds = n.as_i64().or_else(|| n.as_f64().map(|f| f as i64));
+            // The largest time that every JSON reader holds exactly.
+            let seconds = seconds.filter(|s| (0..=9_000_000_000_000_000).contains(s));
+            seconds.map(Some).ok_or_else(|| wrong(member, NUMERIC_DATE))
+        }
+        Some(_) => Err(wrong(member, NUMERIC_DATE)),
     }
 }
 
