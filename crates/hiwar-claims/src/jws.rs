@@ -235,6 +235,9 @@ pub enum JwsError {
     /// The key holder did not sign.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A P-256 key cannot be used.
+    #[error("the claims key: {0}")]
+    ClaimsKey(&'static str),
 }
 
 /// A JWS that was read, but whose signature nobody has checked: good for finding out whose keys are
@@ -337,13 +340,24 @@ pub fn sign(
     kid: &str,
     key: &dyn KeyHolder,
 ) -> Result<String, JwsError> {
-    let header = serde_json::json!({ "alg": JwsAlgorithm::EdDsa.name(), "kid": kid, "typ": kind });
+    assemble(claims, kind, kid, JwsAlgorithm::EdDsa, |text| Ok(*key.sign(text)?.as_bytes()))
+}
+
+/// Puts a compact JWS together around a signature.
+pub(crate) fn assemble(
+    claims: &impl serde::Serialize,
+    kind: &str,
+    kid: &str,
+    algorithm: JwsAlgorithm,
+    sign: impl FnOnce(&[u8]) -> Result<[u8; SIGNATURE_BYTES], JwsError>,
+) -> Result<String, JwsError> {
+    let header = serde_json::json!({ "alg": algorithm.name(), "kid": kid, "typ": kind });
     let payload = serde_json::to_vec(claims).map_err(|e| JwsError::Unwritable(e.to_string()))?;
     let mut text = BASE64URL.encode(header.to_string());
     text.push('.');
     text.push_str(&BASE64URL.encode(payload));
-    let signature = key.sign(text.as_bytes())?;
+    let signature = sign(text.as_bytes())?;
     text.push('.');
-    text.push_str(&BASE64URL.encode(signature.as_bytes()));
+    text.push_str(&BASE64URL.encode(signature));
     Ok(text)
 }

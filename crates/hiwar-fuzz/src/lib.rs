@@ -16,7 +16,7 @@ pub mod random;
 pub mod runner;
 pub mod sample;
 
-use bodies::{entry, evidence, http, identity, json, key, merkle, note, radar, receipt, text, wire};
+use bodies::{claims, entry, evidence, http, identity, json, key, merkle, note, radar, receipt, text, wire};
 
 /// A fuzz target: its name, its body, and its valid inputs.
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
@@ -61,6 +61,13 @@ pub const TARGETS: &[Target] = &[
     ("radar_items", radar::radar_items, radar::radar_items_seeds),
     ("radar_corroboration", radar::radar_corroboration, radar::radar_corroboration_seeds),
     ("radar_intersection", radar::radar_intersection, radar::radar_intersection_seeds),
+    ("claims_jws", claims::claims_jws, claims::claims_jws_seeds),
+    ("claims_token", claims::claims_token, claims::claims_token_seeds),
+    ("claims_did", claims::claims_did, claims::claims_did_seeds),
+    ("claims_credential", claims::claims_credential, claims::claims_credential_seeds),
+    ("claims_presentation", claims::claims_presentation, claims::claims_presentation_seeds),
+    ("claims_status", claims::claims_status, claims::claims_status_seeds),
+    ("claims_query", claims::claims_query, claims::claims_query_seeds),
 ];
 
 /// The target with this name.

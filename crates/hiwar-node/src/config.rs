@@ -7,6 +7,7 @@ use hiwar_dialogue::engine::EngineConfig;
 use hiwar_trust::did::Did;
 use serde::{Deserialize, Serialize};
 
+use crate::claims::config::ClaimsConfig;
 use crate::dataspace::config::DataspaceConfig;
 use crate::outbound::AddressRule;
 
@@ -45,6 +46,9 @@ pub struct Config {
     /// The dataspace.
     #[serde(default, skip_serializing_if = "DataspaceConfig::is_standard")]
     pub dataspace: DataspaceConfig,
+    /// Credentials: who is believed, what is required.
+    #[serde(default, skip_serializing_if = "ClaimsConfig::is_standard")]
+    pub claims: ClaimsConfig,
     /// Where URLs given by others may lead.
     #[serde(default, skip_serializing_if = "is_standard_rule")]
     pub outbound: AddressRule,
@@ -287,6 +291,7 @@ impl Config {
         if self.desks.is_empty() || self.desks.iter().any(|d| d.trim().is_empty()) {
             return Err("desks: name at least one desk, such as desks = [\"export-control\"]".into());
         }
+        self.claims.check()?;
         let d = &self.delivery;
         if d.batch_entries == 0 || d.batch_entries > BATCH_ENTRIES_MAX {
             return Err(format!("delivery.batch_entries: it must be 1 to {BATCH_ENTRIES_MAX}"));

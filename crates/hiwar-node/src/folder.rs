@@ -288,6 +288,7 @@ fn fill(dir: &Path, new: &NewNode, passphrase: Option<&[u8]>) -> Result<SignedCa
     write_secret(&dir.join(API_TOKEN), hex::encode(random::<32>()?).as_bytes())?;
     let config = Config {
         dataspace: Default::default(),
+        claims: crate::claims::config::ClaimsConfig::default(),
         outbound: Default::default(),
         did: new.did.clone(),
         name: new.name.clone(),

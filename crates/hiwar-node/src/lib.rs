@@ -9,6 +9,7 @@ mod attachments;
 mod backup;
 mod card_update;
 mod cards;
+pub mod claims;
 pub mod clock;
 pub mod config;
 pub mod data_plane;

@@ -114,6 +114,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared.clone())
         .merge(dataspace::router(shared.clone()))
         .merge(Inbox::new(shared.dataspace().letterbox()).routes())
+        .merge(crate::claims::router(shared.clone()))
         .merge(Serve::new(shared.dataspace().door(), shared.dataspace().outbound.clone()).routes())
 }
 

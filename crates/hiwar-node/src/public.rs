@@ -25,7 +25,7 @@ pub(crate) async fn did_document(State(shared): State<Arc<Shared>>) -> Response 
         &base64::engine::general_purpose::URL_SAFE_NO_PAD,
         card.organisation_key.as_bytes(),
     );
-    let document = json!({
+    let mut document = json!({
         "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/jws-2020/v1"],
         "id": card.did,
         "verificationMethod": [{
@@ -40,6 +40,9 @@ pub(crate) async fn did_document(State(shared): State<Arc<Shared>>) -> Response 
             "id": format!("{}#hiwar-{i}", card.did), "type": "HiwarNode", "serviceEndpoint": e,
         })).collect::<Vec<_>>(),
     });
+    if let Some(claims) = &shared.dataspace().claims {
+        claims.publish(&mut document);
+    }
     json_answer(&document, "application/did+json")
 }
 

@@ -1,5 +1,6 @@
 //! The bodies, by what they read. Each asserts what must hold for every input.
 
+pub mod claims;
 pub mod entry;
 pub mod evidence;
 pub mod http;

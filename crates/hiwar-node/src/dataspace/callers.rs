@@ -67,7 +67,7 @@ impl Callers {
     ///
     /// # Errors
     /// Why it is not known.
-    pub(crate) fn known(&self, shared: &Shared, headers: &HeaderMap) -> Result<Known, String> {
+    pub(crate) async fn known(&self, shared: &Shared, headers: &HeaderMap) -> Result<Known, String> {
         let header = headers.get(AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let Some(bearer) = header.strip_prefix("Bearer ").map(str::trim) else {
             return Err("the header Authorization must be \"Bearer \" and a token".into());
@@ -78,9 +78,13 @@ impl Callers {
             return Ok(self.named(shared, &kit.participant));
         }
         let issuer = token::peek_issuer(bearer).map_err(|e| e.to_string())?;
-        let directory = shared.writer.directory();
-        let Some(identity) = directory.get(&issuer).filter(|_| issuer != shared.did) else {
-            return Err(format!("{issuer} is no peer of this node; exchange invitations first"));
+        let identity = shared.writer.directory().get(&issuer).filter(|_| issuer != shared.did).cloned();
+        let Some(identity) = identity else {
+            let Some(claims) = shared.dataspace().claims.as_ref().filter(|_| issuer != shared.did) else {
+                return Err(format!("{issuer} is no peer of this node; exchange invitations first"));
+            };
+            claims.admit(&issuer, bearer).await.map_err(|e| e.to_string())?;
+            return Ok(self.named(shared, issuer.as_str()));
         };
         let card = identity.latest();
         let (digest, key) = (Hash::of(bearer.as_bytes()), card.node_key.id().0);
@@ -91,7 +95,8 @@ impl Callers {
         {
             return Ok(self.named(shared, issuer.as_str()));
         }
-        let keys = [VerificationKey { kid: key_name(identity), key: JwsKey::Ed25519(card.node_key.clone()) }];
+        let keys =
+            [VerificationKey { kid: key_name(&identity), key: JwsKey::Ed25519(card.node_key.clone()) }];
         let claims = token::verify(bearer, &keys, shared.did.as_str(), now(), LEEWAY_SECONDS)
             .map_err(|e| e.to_string())?;
         self.remember(digest, issuer.as_str(), key, claims.exp);
@@ -126,7 +131,10 @@ impl Callers {
         {
             return Ok(header.clone());
         }
-        let token = self.new_token(shared, audience, at)?;
+        let token = match &shared.dataspace().claims {
+            Some(claims) if endpoint_of(shared, audience).is_none() => claims.token_for(audience)?,
+            _ => self.new_token(shared, audience, at)?,
+        };
         if made.len() >= VERIFIED_MAX {
             made.clear();
         }
@@ -159,7 +167,7 @@ pub(crate) fn facts(shared: &Shared, id: &str) -> Participant {
         id: Some(id.to_owned()),
         groups: groups.map(|(name, _)| name.clone()).collect(),
         country: config.countries.get(id).cloned(),
-        credentials: None,
+        credentials: shared.dataspace().claims.as_ref().and_then(|claims| claims.credentials_of(id)),
     }
 }
 

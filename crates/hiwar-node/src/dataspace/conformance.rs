@@ -193,7 +193,7 @@ pub(crate) async fn negotiation(
     Json(wanted): Json<InitiateNegotiation>,
 ) -> Result<Response, Failed> {
     let dataspace = shared.dataspace().clone();
-    caller(&shared, &headers)?;
+    caller(&shared, &headers).await?;
     let policy = Policy::from_value(json!({ "permission": [{ "action": "use" }] }))
         .map_err(|e| Failed::internal(e.to_string()))?;
     let new = NewNegotiation {
@@ -215,7 +215,7 @@ pub(crate) async fn transfer(
     Json(wanted): Json<InitiateTransfer>,
 ) -> Result<Response, Failed> {
     let dataspace = shared.dataspace().clone();
-    caller(&shared, &headers)?;
+    caller(&shared, &headers).await?;
     let new = NewTransfer {
         agreement: wanted.agreement_id,
         format: wanted.format,
@@ -226,4 +226,16 @@ pub(crate) async fn transfer(
     let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);
     let begun = dataspace.desk.run(move |tx| connector.begin_transfer(tx, new, moment)).await?;
     Ok(Json(json!({ "consumerPid": begun.process.pid })).into_response())
+}
+
+/// Lets in whoever a DSP endpoint would let in, and does nothing else: the kit's trigger.
+pub(crate) async fn verifier(
+    State(shared): State<Arc<Shared>>,
+    headers: axum::http::HeaderMap,
+) -> Result<axum::http::StatusCode, Failed> {
+    let known = caller(&shared, &headers).await.inspect_err(|refused| {
+        tracing::info!(?refused, "the kit's caller is not let in");
+    })?;
+    tracing::info!(caller = known.id, "the kit's caller is let in");
+    Ok(axum::http::StatusCode::NO_CONTENT)
 }

@@ -127,15 +127,15 @@ fn answer(status: StatusCode, body: &impl Serialize) -> Result<Response, Failed>
 }
 
 /// Who sends a request.
-pub(crate) fn caller(shared: &Shared, headers: &HeaderMap) -> Result<Known, Failed> {
+pub(crate) async fn caller(shared: &Shared, headers: &HeaderMap) -> Result<Known, Failed> {
     let unknown =
         |problem: String| Failed::new(StatusCode::UNAUTHORIZED, About::Catalog, "unauthorized", problem);
-    shared.dataspace().callers.known(shared, headers).map_err(unknown)
+    shared.dataspace().callers.known(shared, headers).await.map_err(unknown)
 }
 
 /// A process's messages come from its two sides only; others learn nothing of it.
-fn caller_of(shared: &Shared, headers: &HeaderMap, kind: ProcessKind) -> Result<Known, Failed> {
-    caller(shared, headers).map_err(|failed| failed.about(About::Process(kind)))
+async fn caller_of(shared: &Shared, headers: &HeaderMap, kind: ProcessKind) -> Result<Known, Failed> {
+    caller(shared, headers).await.map_err(|failed| failed.about(About::Process(kind)))
 }
 
 /// The routes, with and without a slash at the end.
@@ -165,7 +165,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     if shared.dataspace().callers.kit.is_some() {
         routes = routes
             .route("/conformance/negotiations", post(conformance::negotiation))
-            .route("/conformance/transfers", post(conformance::transfer));
+            .route("/conformance/transfers", post(conformance::transfer))
+            .route("/conformance/verifier", post(conformance::verifier));
     }
     routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(shared)
 }
@@ -203,7 +204,7 @@ async fn catalog(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failed> {
-    let known = caller(&shared, &headers)?;
+    let known = caller(&shared, &headers).await?;
     let request = CatalogRequest::read(&body)?;
     let filter = Filter::read(&request.filter)?;
     let facts = known.facts.clone();
@@ -266,7 +267,7 @@ async fn dataset(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
-    let known = caller(&shared, &headers)?;
+    let known = caller(&shared, &headers).await?;
     let wanted = id.clone();
     let found = shared.dataspace().desk.run(move |tx| Ok(tx.dataset(&wanted)?)).await?;
     let Some(found) = found.filter(|d| is_shown(&d.offer, &known.facts)) else {
@@ -360,7 +361,7 @@ async fn begun<M: Opening>(
     body: &[u8],
     call: fn(M) -> NegotiationCall,
 ) -> Result<Response, Failed> {
-    let known = caller_of(shared, headers, NEGOTIATION)?;
+    let known = caller_of(shared, headers, NEGOTIATION).await?;
     let message: M = read(body, NEGOTIATION)?;
     check_callback(shared, &known, message.callback(), NEGOTIATION).await?;
     let (message, digest) = (call(message), Hash::of(body));
@@ -382,7 +383,7 @@ async fn negotiation_status(
     Path(pid): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
-    let known = caller_of(&shared, &headers, NEGOTIATION)?;
+    let known = caller_of(&shared, &headers, NEGOTIATION).await?;
     let connector = shared.dataspace().connector.clone();
     let status =
         shared.dataspace().desk.run(move |tx| connector.negotiation_status(tx, &known.id, &pid)).await;
@@ -418,7 +419,7 @@ async fn later<M: Later>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failed> {
-    let known = caller_of(&shared, &headers, NEGOTIATION)?;
+    let known = caller_of(&shared, &headers, NEGOTIATION).await?;
     let call = read::<M>(&body, NEGOTIATION)?.call();
     let digest = Hash::of(&body);
     let at = pid.clone();
@@ -434,7 +435,7 @@ async fn transfer_request(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failed> {
-    let known = caller_of(&shared, &headers, TRANSFER)?;
+    let known = caller_of(&shared, &headers, TRANSFER).await?;
     let message: TransferRequest = read(&body, TRANSFER)?;
     check_callback(&shared, &known, Some(&message.callback_address), TRANSFER).await?;
     let digest = Hash::of(&body);
@@ -456,7 +457,7 @@ async fn transfer_status(
     Path(pid): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
-    let known = caller_of(&shared, &headers, TRANSFER)?;
+    let known = caller_of(&shared, &headers, TRANSFER).await?;
     let connector = shared.dataspace().connector.clone();
     let status = shared.dataspace().desk.run(move |tx| connector.transfer_status(tx, &known.id, &pid)).await;
     answer(StatusCode::OK, &status.map_err(|r| Failed::process(r, TRANSFER))?)
@@ -489,7 +490,7 @@ async fn moved<M: Moved>(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Failed> {
-    let known = caller_of(&shared, &headers, TRANSFER)?;
+    let known = caller_of(&shared, &headers, TRANSFER).await?;
     let call = read::<M>(&body, TRANSFER)?.call();
     let digest = Hash::of(&body);
     let at = pid.clone();

@@ -28,6 +28,7 @@ use hiwar_dialogue::ledger::StoreError;
 use hiwar_store::dataspace::{DataspaceReader, Due, ProcessKind, Tx};
 use tokio::sync::{Notify, mpsc};
 
+use crate::claims::Claims;
 use crate::clock::{now, random};
 use crate::node::Shared;
 use crate::outbound::Outbound;
@@ -59,6 +60,9 @@ pub enum DataspaceError {
     /// What a conformance kit needs is wrong.
     #[error("{0}")]
     Conformance(String),
+    /// What credentials need is wrong.
+    #[error("claims: {0}")]
+    Claims(String),
 }
 
 /// A running connector.
@@ -67,6 +71,7 @@ pub(crate) struct Dataspace {
     pub(crate) desk: Desk,
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) callers: Callers,
+    pub(crate) claims: Option<Arc<Claims>>,
     pub(crate) streams: gate::Streams,
     noted: Arc<Notify>,
     /// Transfers whose data this side is bringing.
@@ -129,10 +134,19 @@ impl Dataspace {
         let kit = fixture
             .as_ref()
             .map(|f| Kit { participant: f.caller.participant.clone(), bearer: f.caller.bearer.clone() });
+        let outbound = Arc::new(Outbound::new(config.outbound.clone(), config.connect_from));
+        let claims = match config.claims.is_on() {
+            true => {
+                let opened = Claims::open(dir, &config.did, &config.claims, root, outbound.clone());
+                Some(Arc::new(opened.map_err(DataspaceError::Claims)?))
+            }
+            false => None,
+        };
         let dataspace = Arc::new(Self {
+            claims,
             connector: Arc::new(connector),
             desk,
-            outbound: Arc::new(Outbound::new(config.outbound.clone(), config.connect_from)),
+            outbound,
             callers: Callers::new(kit),
             streams: gate::Streams::default(),
             noted,
