@@ -207,7 +207,8 @@ async fn deliver(
         408 | 425 | 429 | 500..=599 | 401 | 403 => Err(Failure::Unreachable(said(status, &body))),
         _ => {
             let said = said(status, &body);
-            let refused = if status == 409 { Failure::NotYet(said.clone()) } else { Failure::Refused(said.clone()) };
+            let refused =
+                if status == 409 { Failure::NotYet(said.clone()) } else { Failure::Refused(said.clone()) };
             // An answer to an earlier attempt may have been lost: the other side's state tells.
             let (Some(url), Some(target)) = (&delivery.status_url, delivery.target) else {
                 return Err(refused);

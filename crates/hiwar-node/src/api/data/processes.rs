@@ -18,8 +18,8 @@ use tokio_util::io::ReaderStream;
 
 use super::body;
 use crate::api::{ApiError, By, must_be_operator};
-use crate::dataspace::failed;
 use crate::data_plane::source::{FolderSource, MANIFEST_TYPE, is_inner};
+use crate::dataspace::failed;
 use crate::dataspace::receive::place;
 use crate::node::Shared;
 
