@@ -120,7 +120,7 @@ pub(super) async fn give(
     Path(pid): Path<String>,
     body: Bytes,
 ) -> Response {
-    let known = match caller(&shared, &headers) {
+    let known = match caller(&shared, &headers).await {
         Ok(known) => known,
         Err(failed) => return failed.into_response(),
     };
