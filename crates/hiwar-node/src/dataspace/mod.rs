@@ -11,6 +11,7 @@ mod desk;
 mod driver;
 mod endpoints;
 mod gate;
+mod gzip;
 pub(crate) mod receive;
 
 use std::collections::HashMap;

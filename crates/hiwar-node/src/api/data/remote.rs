@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::{body, processes};
 use crate::api::{ApiError, By, must_be_operator};
 use crate::dataspace::receive::NotReceived;
-use crate::dataspace::{call, callers_endpoint};
+use crate::dataspace::{Dataspace, call, callers_endpoint};
 use crate::node::Shared;
 
 /// Longest wait for the other side, in milliseconds.
@@ -218,6 +218,41 @@ impl From<NotReceived> for ApiError {
     }
 }
 
+impl Pulling {
+    /// The transfer that was begun before, or a new one.
+    async fn transfer(self, dataspace: &Dataspace) -> Result<String, ApiError> {
+        if let Some(pid) = self.transfer {
+            return Ok(pid);
+        }
+        let new = NewTransfer {
+            agreement: self.agreement,
+            format: PULL.into(),
+            address: None,
+            statement: Statement { purpose: self.purpose, marking: self.marking },
+            provider_address: None,
+        };
+        let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);
+        let begun = dataspace.desk.run(move |tx| connector.begin_transfer(tx, new, moment)).await?;
+        Ok(begun.process.pid)
+    }
+}
+
+/// `POST /api/v1/data/transfers`: for tools that read the data themselves; they are told where, and the
+/// token.
+pub(crate) async fn begin_transfer(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let wanted: Pulling = body(&bytes)?;
+    let dataspace = shared.dataspace().clone();
+    let limit = Duration::from_millis(wanted.wait_ms.clamp(1, WAIT_MS_MAX));
+    let pid = wanted.transfer(&dataspace).await?;
+    let (transfer, address) = dataspace.started(&pid, limit).await?;
+    Ok(Json(json!({ "transfer": pid, "dataset": transfer.dataset, "address": address })))
+}
+
 /// `POST /api/v1/data/pulls`
 pub(crate) async fn pull(
     State(shared): State<Arc<Shared>>,
@@ -227,21 +262,8 @@ pub(crate) async fn pull(
     must_be_operator(&caller)?;
     let wanted: Pulling = body(&bytes)?;
     let dataspace = shared.dataspace().clone();
-    let pid = match wanted.transfer {
-        Some(pid) => pid,
-        None => {
-            let new = NewTransfer {
-                agreement: wanted.agreement,
-                format: PULL.into(),
-                address: None,
-                statement: Statement { purpose: wanted.purpose, marking: wanted.marking },
-                provider_address: None,
-            };
-            let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);
-            dataspace.desk.run(move |tx| connector.begin_transfer(tx, new, moment)).await?.process.pid
-        }
-    };
     let limit = Duration::from_millis(wanted.wait_ms.clamp(1, WAIT_MS_MAX));
+    let pid = wanted.transfer(&dataspace).await?;
     let (pulled, _) = dataspace.receive(&shared, &pid, limit).await?;
     Ok(Json(json!({
         "transfer": pid,
