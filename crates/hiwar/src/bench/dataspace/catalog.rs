@@ -131,7 +131,7 @@ async fn pages(consumer: &AsConsumer, wanted: &Wanted, gzip: bool, count: usize)
             if !zipped {
                 let page: Value = serde_json::from_slice(&body)?;
                 datasets = page["dataset"].as_array().map_or(0, Vec::len);
-                ensure!(datasets > 0, "the page \"{}\" is empty", wanted.what);
+                ensure!(datasets > 0 || !wanted.query.is_empty(), "the page \"{}\" is empty", wanted.what);
             }
             ensure!(zipped == gzip || !zipped, "gzip was not asked for");
             continue;
