@@ -79,7 +79,7 @@ def push(consumer, provider, agreement, sink):
     return round((time.monotonic() - started) * 1000)
 
 
-def measure(iteration_ms, sequential, parallel, identity, in_flight):
+def measure(iteration_ms, sequential, parallel, identity, in_flight, transfers=True):
     files = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
     threading.Thread(target=files.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{files.server_port}/data"
@@ -107,8 +107,9 @@ def measure(iteration_ms, sequential, parallel, identity, in_flight):
             together = [taken for taken, _ in pool.map(negotiation, range(parallel))]
         result["negotiations_lost"] = len(lost)
         result["negotiations_together"] = {"in_flight": in_flight, **spread(together), "per_second": round(parallel / (time.monotonic() - started), 2)}
-        result["pull_started_ms"] = pull(consumer, provider, agreements[0])
-        result["push_completed_ms"] = push(consumer, provider, agreements[-1], url)
+        if transfers:
+            result["pull_started_ms"] = pull(consumer, provider, agreements[0])
+            result["push_completed_ms"] = push(consumer, provider, agreements[-1], url)
         started = time.monotonic()
         for _ in range(20):
             consumer.catalog(provider.dsp, provider.participant)
@@ -125,10 +126,12 @@ def main():
     parser.add_argument("--sequential", type=int, default=20)
     parser.add_argument("--parallel", type=int, default=8)
     parser.add_argument("--in-flight", type=int, default=8)
+    parser.add_argument("--no-transfers", action="store_true", help="only negotiations and the catalog")
     parser.add_argument("--identity", choices=["mock", "dcp"], default="mock")
     arguments = parser.parse_args()
     for iteration_ms in [arguments.iteration_ms] if arguments.iteration_ms else [None, 50]:
-        result = measure(iteration_ms, arguments.sequential, arguments.parallel, arguments.identity, arguments.in_flight)
+        result = measure(iteration_ms, arguments.sequential, arguments.parallel, arguments.identity, arguments.in_flight,
+                         not arguments.no_transfers)
         if arguments.json:
             print(json.dumps(result), flush=True)
             continue

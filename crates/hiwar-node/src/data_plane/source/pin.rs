@@ -5,7 +5,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hiwar_trust::hash::Hash;

@@ -53,7 +53,7 @@ pub(super) fn measure(interop: &Path, size: &Size, quick: bool) -> anyhow::Resul
     let (alone, together) = if quick { (2, 2) } else { (20, 4 * in_flight) };
     let out = Command::new(&script)
         .args(["--json", "--sequential", &alone.to_string(), "--parallel", &together.to_string()])
-        .args(["--in-flight", &in_flight.to_string()])
+        .args(["--in-flight", &in_flight.to_string(), "--no-transfers"])
         .output()
         .with_context(|| format!("{} cannot be run", script.display()))?;
     if !out.status.success() {
