@@ -142,6 +142,8 @@ pub(super) struct Search {
     from: String,
     /// The column with the dataset's number in the table that leads.
     number: &'static str,
+    /// `DISTINCT` when one dataset can have several rows.
+    distinct: &'static str,
     conditions: Vec<String>,
     values: Vec<Value>,
     span: Option<Span>,
@@ -226,7 +228,7 @@ impl Search {
     }
 
     fn over(from: &str, number: &'static str, span: Option<Span>) -> Self {
-        Self { from: from.to_owned(), number, conditions: Vec::new(), values: Vec::new(), span }
+        Self { from: from.to_owned(), number, distinct: "", conditions: Vec::new(), values: Vec::new(), span }
     }
 
     /// The rows that a condition leads to, when counting them helps to choose: a list of identifiers is
@@ -248,10 +250,11 @@ impl Search {
     pub(super) fn numbers(mut self, limit: usize) -> (String, Vec<Value>) {
         let limit = self.bind(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)));
         let order = if matches!(self.span, Some(Span::UpTo(_))) { "DESC" } else { "ASC" };
-        let Self { from, number, .. } = &self;
+        let Self { from, number, distinct, .. } = &self;
         let r#where = self.r#where();
-        let sql =
-            format!("SELECT {number} AS number FROM {from}{where} ORDER BY {number} {order} LIMIT {limit}");
+        let sql = format!(
+            "SELECT {distinct}{number} AS number FROM {from}{where} ORDER BY {number} {order} LIMIT {limit}"
+        );
         (sql, self.values)
     }
 
@@ -266,7 +269,8 @@ impl Search {
     }
 
     fn count(self) -> (String, Vec<Value>) {
-        let sql = format!("SELECT count(*) FROM {}{}", self.from, self.r#where());
+        let sql =
+            format!("SELECT count({}{}) FROM {}{}", self.distinct, self.number, self.from, self.r#where());
         (sql, self.values)
     }
 
@@ -283,21 +287,13 @@ impl Search {
     }
 
     fn bound(&mut self) {
-        if self.span.is_some() {
-            let bound = self.bound_of(self.number);
-            self.conditions.push(bound);
-        }
-    }
-
-    /// That a column lies in the part of the catalog.
-    fn bound_of(&mut self, column: &str) -> String {
         let (sign, bound) = match self.span {
-            None => (">", i64::MIN),
+            None => return,
             Some(Span::After(number)) => (">", number),
             Some(Span::UpTo(number)) => ("<=", number),
         };
         let bound = self.bind(Value::Integer(bound));
-        format!("{column} {sign} {bound}")
+        self.conditions.push(format!("{} {sign} {bound}", self.number));
     }
 
     fn lead_by_text(&mut self, words: &str) {
@@ -318,17 +314,15 @@ impl Search {
                 let value = self.bind(values.first().cloned().unwrap_or_default());
                 self.conditions.push(format!("k.keyword = {value}"));
             }
-            // Read in the order of numbers up to the page's end.
+            // Read in the order of numbers up to the page's end; a dataset may come several times.
             (Field::Keyword, test) if broad => {
-                let holds = self.compare("+keyword", test);
-                let bound = self.bound_of("dataset");
-                let order = if matches!(self.span, Some(Span::UpTo(_))) { "DESC" } else { "ASC" };
-                self.from = format!(
-                    "(SELECT DISTINCT dataset FROM dataset_keyword INDEXED BY keyword_of_dataset
-                      WHERE {bound} AND {holds} ORDER BY dataset {order}) k
+                self.from = "dataset_keyword k INDEXED BY keyword_of_dataset
                      CROSS JOIN dataset d ON d.number = k.dataset"
-                );
+                    .to_owned();
                 self.number = "k.dataset";
+                self.distinct = "DISTINCT ";
+                let holds = self.compare("+k.keyword", test);
+                self.conditions.push(holds);
             }
             (Field::Keyword, test) => {
                 let holds = self.compare("keyword", test);

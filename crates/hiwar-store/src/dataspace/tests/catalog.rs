@@ -358,6 +358,27 @@ fn every_page_is_found_through_an_index() {
 }
 
 #[test]
+fn a_page_of_many_datasets_is_read_in_their_order_and_not_sorted() {
+    let root = tempfile::tempdir().unwrap();
+    let store = DataspaceStore::open(root.path()).unwrap();
+    for condition in [
+        json!({"field": "keyword", "operator": "startsWith", "value": "a"}),
+        json!({"field": "keyword", "operator": "in", "value": ["a", "b"]}),
+        json!({"field": "title", "operator": "startsWith", "value": "a"}),
+    ] {
+        let filter = filter(json!([condition]));
+        let breadth = Breadth { words: true, conditions: vec![true] };
+        for span in [Span::After(7), Span::UpTo(7)] {
+            let (sql, values) = Search::new(&filter, Policies::All, Some(span), &breadth).numbers(50);
+            let sql = format!("EXPLAIN QUERY PLAN {sql}");
+            let steps: Vec<String> =
+                store.view().rows(&sql, rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
+            assert!(!steps.iter().any(|s| s.contains("TEMP B-TREE")), "{condition}: {steps:?}");
+        }
+    }
+}
+
+#[test]
 fn a_statement_is_kept_for_each_shape_of_filter_and_not_for_each_value() {
     let sql = |values: Value| {
         let filter = filter(json!([{"field": "keyword", "operator": "in", "value": values}, "two words"]));
