@@ -24,12 +24,13 @@ pub(super) fn segmented(text: &str) -> String {
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
         let starts = before.is_none_or(|b| !b.is_alphanumeric());
-        if starts && let Some(bare) = rest.strip_prefix(ARABIC_ARTICLE) {
-            if bare.chars().take_while(|c| c.is_alphanumeric()).count() >= 2 {
-                rest = bare;
-                before = Some('\u{644}');
-                continue;
-            }
+        if starts
+            && let Some(bare) = rest.strip_prefix(ARABIC_ARTICLE)
+            && bare.chars().take_while(|c| c.is_alphanumeric()).count() >= 2
+        {
+            rest = bare;
+            before = Some('\u{644}');
+            continue;
         }
         if stands_alone(c) || before.is_some_and(stands_alone) {
             parted.push(' ');
