@@ -2,7 +2,7 @@
 """Two Eclipse EDC connectors in two JVMs negotiate and transfer; prints what they need: interop/edc/run [--json] [--iteration-ms N]
 
 What it measures: start-up (JVM started until the version document is served and the data plane is available), resident memory at rest and at
-the end, 20 negotiations one after the other, 8 at a time, one transfer by HTTP pull until it is started, and one by HTTP push until all its data
+the end, 20 negotiations one after the other, several at a time (8, or --in-flight), one transfer by HTTP pull until it is started, and one by HTTP push until all its data
 has arrived. A negotiation is timed from the call of the consumer's management API until that API shows FINALIZED; the state is asked every 5 ms.
 State is in memory. With the identity mock no signature is made or checked; with dcp every message has a signed token, and its receiver asks the
 sender's wallet for a presentation and checks it. A negotiation that EDC itself terminated is counted as lost and made
@@ -79,7 +79,7 @@ def push(consumer, provider, agreement, sink):
     return round((time.monotonic() - started) * 1000)
 
 
-def measure(iteration_ms, sequential, parallel, identity):
+def measure(iteration_ms, sequential, parallel, identity, in_flight, transfers=True):
     files = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files)
     threading.Thread(target=files.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{files.server_port}/data"
@@ -103,12 +103,13 @@ def measure(iteration_ms, sequential, parallel, identity):
         times, agreements = zip(*map(negotiation, range(sequential)))
         result["negotiation"] = spread(times)
         started = time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        with concurrent.futures.ThreadPoolExecutor(in_flight) as pool:
             together = [taken for taken, _ in pool.map(negotiation, range(parallel))]
         result["negotiations_lost"] = len(lost)
-        result["negotiations_8_at_a_time"] = {**spread(together), "per_second": round(parallel / (time.monotonic() - started), 2)}
-        result["pull_started_ms"] = pull(consumer, provider, agreements[0])
-        result["push_completed_ms"] = push(consumer, provider, agreements[-1], url)
+        result["negotiations_together"] = {"in_flight": in_flight, **spread(together), "per_second": round(parallel / (time.monotonic() - started), 2)}
+        if transfers:
+            result["pull_started_ms"] = pull(consumer, provider, agreements[0])
+            result["push_completed_ms"] = push(consumer, provider, agreements[-1], url)
         started = time.monotonic()
         for _ in range(20):
             consumer.catalog(provider.dsp, provider.participant)
@@ -124,10 +125,13 @@ def main():
     parser.add_argument("--iteration-ms", type=int, help="only with this pause between the rounds of EDC's state machines")
     parser.add_argument("--sequential", type=int, default=20)
     parser.add_argument("--parallel", type=int, default=8)
+    parser.add_argument("--in-flight", type=int, default=8)
+    parser.add_argument("--no-transfers", action="store_true", help="only negotiations and the catalog")
     parser.add_argument("--identity", choices=["mock", "dcp"], default="mock")
     arguments = parser.parse_args()
     for iteration_ms in [arguments.iteration_ms] if arguments.iteration_ms else [None, 50]:
-        result = measure(iteration_ms, arguments.sequential, arguments.parallel, arguments.identity)
+        result = measure(iteration_ms, arguments.sequential, arguments.parallel, arguments.identity, arguments.in_flight,
+                         not arguments.no_transfers)
         if arguments.json:
             print(json.dumps(result), flush=True)
             continue

@@ -52,6 +52,14 @@ impl NodeProcess {
     /// # Errors
     /// When it cannot be made, or does not become ready.
     pub async fn make(program: &Path, dir: &Path, name: &str) -> anyhow::Result<Self> {
+        Self::make_with(program, dir, name, Tls::Pinned).await
+    }
+
+    /// Makes a node in `dir` whose peers' listener is secured as `tls` says, and starts it.
+    ///
+    /// # Errors
+    /// When it cannot be made, or does not become ready.
+    pub async fn make_with(program: &Path, dir: &Path, name: &str, tls: Tls) -> anyhow::Result<Self> {
         let [listen, api_listen] = free_addresses()?;
         let new = NewNode {
             did: format!("did:web:{name}.example").parse()?,
@@ -62,7 +70,7 @@ impl NodeProcess {
             connect_from: None,
             desks: vec!["desk".into()],
             radar_store: None,
-            tls: Tls::Pinned,
+            tls,
         };
         folder::make(dir, &new, None)?;
         let mut node = Self::of(program, dir)?;

@@ -134,3 +134,26 @@ fn terms_that_cannot_be_kept_are_refused_before_anything_is_offered() {
     let listed = json(&both.motie(&["data", "datasets", "--format", "json"]).ok().out);
     assert_eq!(listed["datasets"].as_array().map(Vec::len), Some(0));
 }
+
+#[test]
+fn many_datasets_are_offered_at_once_all_of_them_or_none() {
+    let both = Ministries::introduced();
+    file(&both, "table.csv", "x\n");
+    let terms = file(&both, "terms.json", OPEN);
+    let line = |id: u32, path: &str| {
+        format!(r#"{{"id":"urn:t:{id}","title":"Table {id}","path":"{path}","keywords":["hs:281111"]}}"#)
+    };
+    let offer = |list: &PathBuf| {
+        both.motie(&["data", "offer-many", list.to_str().unwrap(), "--terms", terms.to_str().unwrap()])
+    };
+    let wrong = file(&both, "wrong.jsonl", &[line(1, "table.csv"), line(2, "absent.csv")].join("\n"));
+    offer(&wrong).refused(&["line 2", "absent.csv"]);
+    let shown = |both: &Ministries| {
+        let listed = json(&both.meti(&["data", "catalog", &did(both, "motie"), "--format", "json"]).ok().out);
+        listed["datasets"].as_array().unwrap().len()
+    };
+    assert_eq!(shown(&both), 0);
+    let right: Vec<String> = (0..120).map(|n| line(n, "table.csv")).collect();
+    offer(&file(&both, "right.jsonl", &right.join("\n"))).ok();
+    assert_eq!(shown(&both), 120);
+}

@@ -63,6 +63,11 @@ impl ApiError {
     pub(crate) fn internal(detail: impl ToString) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
+
+    /// The same, with the part of the request in which it lies named first.
+    pub(crate) fn within(self, place: &str) -> Self {
+        Self { detail: format!("{place}: {}", self.detail), ..self }
+    }
 }
 
 impl IntoResponse for ApiError {
@@ -167,6 +172,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/backup", post(operations::backup))
         .route("/api/v1/data/terms", post(data::check))
         .route("/api/v1/data/datasets", get(data::datasets).post(data::offer))
+        .route("/api/v1/data/datasets/bulk", post(data::offer_many))
         .route("/api/v1/data/datasets/{id}", delete(data::withdraw))
         .route("/api/v1/data/catalog", post(data::catalog))
         .route("/api/v1/data/negotiations", get(data::negotiations).post(data::negotiate))
@@ -176,7 +182,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/data/agreements/{id}/end", post(data::end_agreement))
         .route("/api/v1/data/pulls", post(data::pull))
         .route("/api/v1/data/pushes", post(data::push))
-        .route("/api/v1/data/transfers", get(data::transfers))
+        .route("/api/v1/data/transfers", get(data::transfers).post(data::begin_transfer))
         .route("/api/v1/data/transfers/{pid}", get(data::transfer))
         .route("/api/v1/data/transfers/{pid}/step", post(data::transfer_step))
         .route("/api/v1/data/transfers/{pid}/content", get(data::content))

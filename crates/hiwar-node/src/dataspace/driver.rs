@@ -305,13 +305,14 @@ async fn exchange(
     let method = if body.is_some() { http::Method::POST } else { http::Method::GET };
     let mut request = dataspace.outbound.request(method, trust.target(&parsed)).map_err(|e| e.to_string())?;
     request = request.header("authorization", dataspace.callers.authorization(shared, counterparty)?);
-    request = request.timeout(ATTEMPT_LIMIT);
+    request = request.header("accept-encoding", "gzip").timeout(ATTEMPT_LIMIT);
     if let Some(body) = body {
         request = request.header("content-type", "application/json").body(body);
     }
     let response = request.send().await.map_err(|e| crate::outbound::failure(&parsed, &e).to_string())?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = read_limited(response, ANSWER_BYTES_MAX).await.map_err(|e| e.to_string())?;
+    let body = super::gzip::content(&headers, body, ANSWER_BYTES_MAX)?;
     Ok((status, headers, body))
 }
 

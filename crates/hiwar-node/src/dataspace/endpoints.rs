@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hiwar_dataspace::catalog::{Filter, PAGE_DATASETS};
@@ -168,7 +169,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             .route("/conformance/transfers", post(conformance::transfer))
             .route("/conformance/verifier", post(conformance::verifier));
     }
-    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(shared)
+    routes
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(super::gzip::compress))
+        .with_state(shared)
 }
 
 /// The versions that are spoken: open to anyone, without a version in its address.

@@ -12,6 +12,7 @@ mod driver;
 mod endpoints;
 mod gate;
 pub(crate) mod push;
+mod gzip;
 pub(crate) mod receive;
 mod recorder;
 mod renew;

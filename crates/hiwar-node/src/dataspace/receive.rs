@@ -83,13 +83,12 @@ impl Dataspace {
         }
     }
 
-    /// Brings the content of a transfer that was begun, and completes the transfer.
-    pub(crate) async fn receive(
+    /// Waits until a transfer that was begun is started; with it comes where the data are.
+    pub(crate) async fn started(
         self: &Arc<Self>,
-        shared: &Arc<Shared>,
         pid: &str,
         limit: Duration,
-    ) -> Result<(Pulled, PathBuf), NotReceived> {
+    ) -> Result<(Transfer, serde_json::Value), NotReceived> {
         let read = |tx: &mut hiwar_store::dataspace::Tx<'_>, pid: &str| Ok(tx.transfer(pid)?);
         let settled = |t: &Transfer| t.state.is_some_and(|s| s != TransferState::Requested);
         let transfer = self.wait_until(pid, limit, read, settled).await?;
@@ -111,6 +110,17 @@ impl Dataspace {
             NotReceived::Other("the provider started the transfer without saying where the data are".into())
         })?;
         let address = serde_json::to_value(address).map_err(|e| NotReceived::Other(e.to_string()))?;
+        Ok((transfer, address))
+    }
+
+    /// Brings the content of a transfer that was begun, and completes the transfer.
+    pub(crate) async fn receive(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        pid: &str,
+        limit: Duration,
+    ) -> Result<(Pulled, PathBuf), NotReceived> {
+        let (transfer, address) = self.started(pid, limit).await?;
         let access = Access::read(&address, now()).map_err(|e| NotReceived::Other(e.to_string()))?;
         let to = place(&shared.dir, pid);
         if let Some(folder) = to.parent() {

@@ -11,6 +11,7 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::reader::DataspaceReader;
+use super::text::segmented;
 
 /// Whose datasets a page may show, by the keys of their terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +55,14 @@ impl DataspaceReader {
     ) -> Result<Page, StoreError> {
         let limit = limit.max(1);
         let after = after.unwrap_or(0);
-        let (sql, values) = Search::new(filter, policies, Some(Span::After(after))).page(limit);
+        let breadth = self.breadth(filter)?;
+        let (sql, values) = Search::new(filter, policies, Some(Span::After(after)), &breadth).page(limit);
         let rows: Vec<(i64, String)> =
             self.rows(&sql, params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
         let more = rows.len() > limit;
         let next = rows.get(limit.saturating_sub(1)).filter(|_| more).map(|(number, _)| *number);
-        let previous = if after > 0 { self.previous(filter, policies, after, limit)? } else { None };
+        let previous =
+            if after > 0 { self.previous(filter, policies, after, limit, &breadth)? } else { None };
         Ok(Page { rendered: rows.into_iter().take(limit).map(|(_, text)| text).collect(), next, previous })
     }
 
@@ -70,8 +73,9 @@ impl DataspaceReader {
         policies: Policies<'_>,
         after: i64,
         limit: usize,
+        breadth: &Breadth,
     ) -> Result<Option<i64>, StoreError> {
-        let (sql, values) = Search::new(filter, policies, Some(Span::UpTo(after))).numbers(limit);
+        let (sql, values) = Search::new(filter, policies, Some(Span::UpTo(after)), breadth).numbers(limit);
         let before: Vec<i64> = self.rows(&sql, params_from_iter(values), |row| row.get(0))?;
         // The one before the page's first, or the beginning when there is none.
         Ok((!before.is_empty()).then(|| before.get(limit).copied().unwrap_or(0)))
@@ -82,9 +86,43 @@ impl DataspaceReader {
     /// # Errors
     /// When the store fails.
     pub fn count(&self, filter: &Filter, policies: Policies<'_>) -> Result<u64, StoreError> {
-        let (sql, values) = Search::new(filter, policies, None).count();
+        let (sql, values) = Search::new(filter, policies, None, &self.breadth(filter)?).count();
         let counts: Vec<i64> = self.rows(&sql, params_from_iter(values), |row| row.get(0))?;
         Ok(counts.first().and_then(|count| u64::try_from(*count).ok()).unwrap_or(0))
+    }
+}
+
+/// Which parts of a filter find so many datasets that looking at all of those costs more than looking at
+/// datasets in their order until a page is full.
+#[derive(Debug, Default)]
+pub(super) struct Breadth {
+    /// The words of the text.
+    pub(super) words: bool,
+    /// By condition, in the filter's order.
+    pub(super) conditions: Vec<bool>,
+}
+
+/// More rows than this are many. Found, joined and sorted, so many take about 5 ms.
+const MANY_ROWS: i64 = 4000;
+
+impl DataspaceReader {
+    /// Counts what each condition finds, up to [`MANY_ROWS`].
+    pub(super) fn breadth(&self, filter: &Filter) -> Result<Breadth, StoreError> {
+        let several = filter.conditions.len() > 1;
+        let words: Vec<&Condition> =
+            filter.conditions.iter().filter(|c| matches!(c.test, Test::Words(_))).collect();
+        let is_broad = |search: Option<(String, Vec<Value>)>| -> Result<bool, StoreError> {
+            let Some((rows, values)) = search else { return Ok(false) };
+            let sql = format!("SELECT count(*) FROM ({rows} LIMIT {MANY_ROWS})");
+            let counts: Vec<i64> = self.rows(&sql, params_from_iter(values), |row| row.get(0))?;
+            Ok(counts.first().is_some_and(|count| *count >= MANY_ROWS))
+        };
+        let by_words = match_all(&words).filter(|_| several).map(|words| {
+            let sql = "SELECT rowid FROM dataset_text WHERE dataset_text MATCH ?1".to_owned();
+            (sql, vec![Value::Text(words)])
+        });
+        let conditions = filter.conditions.iter().map(|c| is_broad(Search::rows_of(c, several)));
+        Ok(Breadth { words: is_broad(by_words)?, conditions: conditions.collect::<Result<_, _>>()? })
     }
 }
 
@@ -104,16 +142,27 @@ pub(super) struct Search {
     from: String,
     /// The column with the dataset's number in the table that leads.
     number: &'static str,
+    /// `DISTINCT` when one dataset can have several rows.
+    distinct: &'static str,
     conditions: Vec<String>,
     values: Vec<Value>,
     span: Option<Span>,
 }
 
 /// How few datasets a condition is likely to leave; the lowest leads.
-fn rank(condition: &Condition) -> u8 {
+fn rank(condition: &Condition, broad: bool) -> u8 {
     match (condition.field, &condition.test) {
         (Field::Id, Test::In(_)) => 0,
-        (Field::Keyword, Test::In(values)) if values.len() == 1 => 1,
+        (Field::Keyword, Test::In(values)) if values.len() == 1 => {
+            if broad {
+                8
+            } else {
+                1
+            }
+        }
+        (Field::Keyword, _) if broad => 9,
+        // Datasets are looked at in their order: most fit.
+        (Field::Title | Field::Id, _) if broad => u8::MAX,
         (Field::Title, Test::In(_)) => 2,
         (Field::Id, Test::StartsWith(_)) => 4,
         (Field::Keyword, _) => 5,
@@ -125,34 +174,46 @@ fn rank(condition: &Condition) -> u8 {
 
 /// Where the words of all conditions on the text stand.
 const RANK_TEXT: u8 = 3;
+/// Where they stand when many texts have them.
+const RANK_TEXT_BROAD: u8 = 7;
 
 impl Search {
-    pub(super) fn new(filter: &Filter, policies: Policies<'_>, span: Option<Span>) -> Self {
-        let mut made = Self {
-            from: "dataset d".to_owned(),
-            number: "d.number",
-            conditions: Vec::new(),
-            values: Vec::new(),
-            span,
+    pub(super) fn new(
+        filter: &Filter,
+        policies: Policies<'_>,
+        span: Option<Span>,
+        breadth: &Breadth,
+    ) -> Self {
+        let mut made = Self::over("dataset d", "d.number", span);
+        let broad = |at: usize| breadth.conditions.get(at).copied().unwrap_or(false);
+        let (text, others): (Vec<_>, Vec<_>) =
+            filter.conditions.iter().enumerate().partition(|(_, c)| matches!(c.test, Test::Words(_)));
+        let words = match_all(&text.iter().map(|(_, c)| *c).collect::<Vec<_>>());
+        let text_rank = match (&words, breadth.words) {
+            (None, _) => u8::MAX,
+            (Some(_), false) => RANK_TEXT,
+            (Some(_), true) => RANK_TEXT_BROAD,
         };
-        let (text, others): (Vec<&Condition>, Vec<&Condition>) =
-            filter.conditions.iter().partition(|c| matches!(c.test, Test::Words(_)));
-        let words = match_all(&text);
-        let lead = others.iter().map(|c| rank(c)).enumerate().min_by_key(|(_, rank)| *rank);
-        let lead = lead.filter(|(_, rank)| *rank < if words.is_some() { RANK_TEXT } else { u8::MAX });
-        match (&words, lead.and_then(|(at, _)| others.get(at))) {
+        let lead = others.iter().map(|(at, c)| (*at, rank(c, broad(*at)))).min_by_key(|(_, rank)| *rank);
+        let lead = lead.filter(|(_, rank)| *rank < text_rank).map(|(at, _)| at);
+        match (&words, lead.and_then(|at| filter.conditions.get(at).map(|c| (at, c)))) {
             (Some(words), None) => made.lead_by_text(words),
-            (_, Some(condition)) => made.lead(condition),
+            (_, Some((at, condition))) => made.lead(condition, broad(at)),
             (None, None) => {}
         }
         if let (Some(words), Some(_)) = (words, lead) {
             let words = made.bind(words);
-            made.conditions.push(format!(
-                "d.number IN (SELECT rowid FROM dataset_text WHERE dataset_text MATCH {words})"
-            ));
+            // Many are asked one by one, as far as the page needs them; few are found at once.
+            made.conditions.push(if breadth.words {
+                format!(
+                    "EXISTS (SELECT 1 FROM dataset_text WHERE dataset_text MATCH {words} AND rowid = d.number)"
+                )
+            } else {
+                format!("d.number IN (SELECT rowid FROM dataset_text WHERE dataset_text MATCH {words})")
+            });
         }
-        for (at, condition) in others.into_iter().enumerate() {
-            if lead.is_none_or(|(leading, _)| leading != at) {
+        for (at, condition) in others {
+            if lead != Some(at) {
                 made.check(condition);
             }
         }
@@ -166,14 +227,34 @@ impl Search {
         made
     }
 
+    fn over(from: &str, number: &'static str, span: Option<Span>) -> Self {
+        Self { from: from.to_owned(), number, distinct: "", conditions: Vec::new(), values: Vec::new(), span }
+    }
+
+    /// The rows that a condition leads to, when counting them helps to choose: a list of identifiers is
+    /// short, and one keyword alone is read in the order of pages.
+    fn rows_of(condition: &Condition, several: bool) -> Option<(String, Vec<Value>)> {
+        let (table, column) = match (condition.field, &condition.test) {
+            (_, Test::Words(_)) | (Field::Format | Field::Text, _) | (Field::Id, Test::In(_)) => return None,
+            (Field::Keyword, Test::In(values)) if values.len() == 1 && !several => return None,
+            (Field::Keyword, _) => ("dataset_keyword", "keyword"),
+            (Field::Title, _) => ("dataset", "title"),
+            (Field::Id, _) => ("dataset", "id"),
+        };
+        let mut made = Self::over(table, column, None);
+        let holds = made.compare(column, &condition.test);
+        Some((format!("SELECT 1 FROM {table} WHERE {holds}"), made.values))
+    }
+
     /// The numbers of at most one more than `limit`.
     pub(super) fn numbers(mut self, limit: usize) -> (String, Vec<Value>) {
         let limit = self.bind(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)));
         let order = if matches!(self.span, Some(Span::UpTo(_))) { "DESC" } else { "ASC" };
-        let Self { from, number, .. } = &self;
+        let Self { from, number, distinct, .. } = &self;
         let r#where = self.r#where();
-        let sql =
-            format!("SELECT {number} AS number FROM {from}{where} ORDER BY {number} {order} LIMIT {limit}");
+        let sql = format!(
+            "SELECT {distinct}{number} AS number FROM {from}{where} ORDER BY {number} {order} LIMIT {limit}"
+        );
         (sql, self.values)
     }
 
@@ -188,7 +269,8 @@ impl Search {
     }
 
     fn count(self) -> (String, Vec<Value>) {
-        let sql = format!("SELECT count(*) FROM {}{}", self.from, self.r#where());
+        let sql =
+            format!("SELECT count({}{}) FROM {}{}", self.distinct, self.number, self.from, self.r#where());
         (sql, self.values)
     }
 
@@ -223,7 +305,7 @@ impl Search {
 
     /// Lets a condition lead. A sign before a column keeps SQLite from using its index in place of the
     /// leading one.
-    fn lead(&mut self, condition: &Condition) {
+    fn lead(&mut self, condition: &Condition, broad: bool) {
         match (condition.field, &condition.test) {
             // Rows of one keyword stand in the order of numbers: reading stops at the page's end.
             (Field::Keyword, Test::In(values)) if values.len() == 1 => {
@@ -231,6 +313,16 @@ impl Search {
                 self.number = "k.dataset";
                 let value = self.bind(values.first().cloned().unwrap_or_default());
                 self.conditions.push(format!("k.keyword = {value}"));
+            }
+            // Read in the order of numbers up to the page's end; a dataset may come several times.
+            (Field::Keyword, test) if broad => {
+                self.from = "dataset_keyword k INDEXED BY keyword_of_dataset
+                     CROSS JOIN dataset d ON d.number = k.dataset"
+                    .to_owned();
+                self.number = "k.dataset";
+                self.distinct = "DISTINCT ";
+                let holds = self.compare("+k.keyword", test);
+                self.conditions.push(holds);
             }
             (Field::Keyword, test) => {
                 let holds = self.compare("keyword", test);
@@ -312,7 +404,8 @@ fn match_all(conditions: &[&Condition]) -> Option<String> {
     let mut quoted = Vec::new();
     for condition in conditions {
         if let Test::Words(words) = &condition.test {
-            quoted.extend(words.iter().map(|w| format!("\"{}\"", w.replace('\0', " ").replace('"', "\"\""))));
+            let quote = |w: &String| format!("\"{}\"", segmented(w).replace('\0', " ").replace('"', "\"\""));
+            quoted.extend(words.iter().map(quote));
         }
     }
     (!quoted.is_empty()).then(|| quoted.join(" "))

@@ -11,6 +11,7 @@ mod list;
 mod reader;
 mod schema;
 mod store;
+mod text;
 mod transaction;
 
 #[cfg(test)]

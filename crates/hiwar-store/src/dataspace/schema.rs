@@ -12,11 +12,14 @@ use crate::sqlite::migrate::Migration;
 pub const DATASPACE_FILE: &str = "dataspace.db";
 
 /// All steps of the schema, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "first",
-    sql: include_str!("../../migrations/dataspace/0001_first.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "first", sql: include_str!("../../migrations/dataspace/0001_first.sql") },
+    Migration {
+        version: 2,
+        name: "text_index",
+        sql: include_str!("../../migrations/dataspace/0002_text_index.sql"),
+    },
+];
 
 /// Where the file of a folder is.
 pub(super) fn path_in(dir: &Path) -> PathBuf {

@@ -8,6 +8,7 @@ use hiwar_dialogue::ledger::StoreError;
 
 use super::reader::DataspaceReader;
 use super::schema::{MIGRATIONS, make_private, path_in};
+use super::text::reindex;
 use super::transaction::Tx;
 use crate::error::StorageError;
 use crate::sqlite::connection::{open_writer, store_error};
@@ -44,6 +45,7 @@ impl DataspaceStore {
         make_private(&path)?;
         let mut connection = open_writer(&path)?;
         migrate(&mut connection, &path, MIGRATIONS)?;
+        reindex(&mut connection).map_err(store_error)?;
         Ok(Self { reader: DataspaceReader::over(connection), transaction: Transaction::None })
     }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::reader::{DataspaceReader, Due, ProcessKind};
+use super::text::words_of;
 
 /// What a process is found by.
 struct Columns<'a> {
@@ -106,11 +107,9 @@ impl<'a> Tx<'a> {
                 params![format, number],
             )?;
         }
-        let parts = [dataset.title.as_str(), dataset.description.as_deref().unwrap_or_default()];
-        let words: Vec<&str> = parts.into_iter().chain(dataset.keywords.iter().map(String::as_str)).collect();
         self.execute(
             "INSERT INTO dataset_text (rowid, words) VALUES (?1, ?2)",
-            params![number, words.join("\n")],
+            params![number, words_of(dataset)],
         )
     }
 

@@ -17,6 +17,8 @@ use crate::commands::list;
 pub(crate) enum DataCommand {
     /// Offer a file, a folder or a service over HTTP under terms; the terms are checked first and it is said who could get it
     Offer(offer::OfferArgs),
+    /// Offer many datasets: a file with one JSON object a line
+    OfferMany(offer::OfferManyArgs),
     /// Check terms without offering anything: what is wrong, who could get the data, who not and why
     Terms(offer::TermsArgs),
     /// What this node offers
@@ -70,6 +72,7 @@ impl DataCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Offer(args) => args.run(),
+            Self::OfferMany(args) => args.run(),
             Self::Terms(args) => args.run(),
             Self::Datasets { node } => offer::datasets(&node),
             Self::Withdraw { dataset, node } => offer::withdraw(&dataset, &node),

@@ -147,6 +147,60 @@ impl OfferArgs {
     }
 }
 
+/// Lines in one request to the node.
+const LINES: usize = 500;
+
+/// Offer many datasets
+#[derive(Debug, clap::Args)]
+pub(crate) struct OfferManyArgs {
+    /// One JSON object a line: title, path, and if wanted id, description, keywords, media_type. A path
+    /// that is not absolute lies beside this file
+    list: PathBuf,
+    /// The file with the terms of all of them
+    #[arg(long)]
+    terms: PathBuf,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+impl OfferManyArgs {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let terms = read(&self.terms)?;
+        let list_path = absolute(&self.list)?;
+        let beside = list_path.parent().unwrap_or(Path::new("/"));
+        let text = read(&self.list)?;
+        let mut lines = Vec::new();
+        for (index, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+            let at = || format!("{}, line {}", self.list.display(), index + 1);
+            let mut dataset: Value = serde_json::from_str(line).with_context(at)?;
+            let path = dataset["path"].as_str().with_context(|| format!("{}: it has no path", at()))?;
+            let path = beside.join(path);
+            dataset["path"] = json!(path);
+            dataset["terms"] = json!(terms);
+            lines.push((index + 1, dataset.to_string()));
+        }
+        with_client(&self.node, async |client| {
+            let mut offered: Vec<Value> = Vec::new();
+            for part in lines.chunks(LINES) {
+                let from = part.first().map_or(0, |(number, _)| *number);
+                let body: Vec<&str> = part.iter().map(|(_, line)| line.as_str()).collect();
+                let made = client.post_bytes("/api/v1/data/datasets/bulk", body.join("\n").into()).await;
+                let made = made.with_context(|| {
+                    let done = offered.len();
+                    format!("{} from its line {from} on; {done} before it are offered", self.list.display())
+                })?;
+                offered.extend(list(&made, "/offered").iter().cloned());
+            }
+            if self.node.format == Format::Json {
+                print_json(&json!({ "offered": offered }))?;
+            } else {
+                eprintln!("{} datasets are offered", offered.len());
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
 pub(crate) fn datasets(node: &NodeArgs) -> anyhow::Result<ExitCode> {
     with_client(node, async |client| {
         let found = client.get("/api/v1/data/datasets").await?;

@@ -4,12 +4,12 @@ mod offers;
 mod processes;
 mod remote;
 
-pub(super) use offers::{check, list as datasets, offer, withdraw};
+pub(super) use offers::{check, list as datasets, offer, offer_many, withdraw};
 pub(super) use processes::{
     agreements, content, end_agreement, explain, negotiation, negotiation_step, negotiations, transfer,
     transfer_step, transfers,
 };
-pub(super) use remote::{catalog, negotiate, pull, push};
+pub(super) use remote::{begin_transfer, catalog, negotiate, pull, push};
 
 use axum::body::Bytes;
 use axum::http::StatusCode;

@@ -1,5 +1,7 @@
 //! What this node offers, and what terms would mean before they are offered.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,8 +10,9 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use hiwar_dataspace::catalog::{Dataset, Filter, PULL, PUSH};
+use hiwar_dataspace::connector::Refusal;
 use hiwar_dataspace::policy::{Authoring, Offer, Severity, Terms, dry_run, lint};
-use hiwar_store::dataspace::Policies;
+use hiwar_store::dataspace::{Policies, Tx};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,6 +25,8 @@ use crate::node::Shared;
 
 /// Datasets in one answer.
 const LISTED_MAX: usize = 1000;
+/// Most lines in one bulk request.
+const BULK_LINES_MAX: usize = 1000;
 
 /// Terms as a person writes them.
 #[derive(Debug, Deserialize)]
@@ -148,6 +153,88 @@ async fn source(path: PathBuf, media_type: Option<String>) -> Result<Source, Api
     made.map_err(|e| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "unreadable", e))
 }
 
+type Place = (Option<PathBuf>, Option<String>, Option<PathBuf>, Option<String>, bool, Option<String>);
+
+/// A dataset that can be kept, and what is said of it.
+struct Ready {
+    dataset: Dataset,
+    /// Where its content is, as it is kept.
+    source: String,
+    shown: Value,
+}
+
+impl Ready {
+    fn new(wanted: Offering, terms: &Terms, source: &Source) -> Result<Self, ApiError> {
+        let byte_size = match source {
+            Source::File(file) => Some(file.pinned.size),
+            Source::Folder(_) | Source::Http(_) => None,
+        };
+        let made = |what: &str| -> Result<String, ApiError> {
+            let digits = hex::encode(random::<16>().map_err(ApiError::internal)?);
+            Ok(format!("urn:hiwar:{what}:{digits}"))
+        };
+        let id = match wanted.id {
+            Some(id) => id,
+            None => made("dataset")?,
+        };
+        let dataset = Dataset {
+            id,
+            title: wanted.title,
+            description: wanted.description,
+            keywords: wanted.keywords,
+            offer: Offer::new(made("offer")?, terms.policy.clone()),
+            // Only single files are pushed.
+            formats: if byte_size.is_some() { vec![PULL.into(), PUSH.into()] } else { vec![PULL.into()] },
+            media_type: wanted.media_type,
+            byte_size,
+            sha256: source.sha256().map(|h| hex::encode(h.as_bytes())),
+            issued: now(),
+        };
+        let shown = json!({ "id": dataset.id, "offer": dataset.offer.id, "sha256": dataset.sha256, "bytes": byte_size });
+        Ok(Self { dataset, source: serde_json::to_string(source).map_err(ApiError::internal)?, shown })
+    }
+
+    fn keep(&self, tx: &mut Tx<'_>, policy_key: &str) -> Result<(), Refusal> {
+        let rendered = self.dataset.to_json(SERVICE).to_string();
+        Ok(tx.put_dataset(&self.dataset, &rendered, policy_key, &self.source)?)
+    }
+}
+
+impl Offering {
+    /// What lines that offer the same thing have in common.
+    fn place(&self) -> Place {
+        let Self { path, url, secret_file, secret_header, paths, media_type, .. } = self;
+        (
+            path.clone(),
+            url.clone(),
+            secret_file.clone(),
+            secret_header.clone(),
+            *paths,
+            media_type.clone(),
+        )
+    }
+
+    fn check(&self) -> Result<(), ApiError> {
+        if self.title.trim().is_empty() || self.title.len() > 500 {
+            return Err(ApiError::bad_request("title: it must have 1 to 500 bytes"));
+        }
+        let fit = |id: &String| !id.is_empty() && id.len() <= 500 && !id.chars().any(char::is_control);
+        if !self.id.as_ref().is_none_or(fit) {
+            return Err(ApiError::bad_request("id: it must have 1 to 500 bytes without control characters"));
+        }
+        Ok(())
+    }
+}
+
+/// Terms that can be offered.
+fn fit(shared: &Shared, text: &str) -> Result<Checked, ApiError> {
+    let checked = checked(shared, text)?;
+    if checked.wrong.is_empty() {
+        return Ok(checked);
+    }
+    Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "terms", checked.wrong.join("\n")))
+}
+
 /// `POST /api/v1/data/datasets`
 pub(crate) async fn offer(
     State(shared): State<Arc<Shared>>,
@@ -156,51 +243,59 @@ pub(crate) async fn offer(
 ) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
     let wanted: Offering = body(&bytes)?;
-    if wanted.title.trim().is_empty() || wanted.title.len() > 500 {
-        return Err(ApiError::bad_request("title: it must have 1 to 500 bytes"));
-    }
-    let checked = checked(&shared, &wanted.terms)?;
-    if !checked.wrong.is_empty() {
-        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "terms", checked.wrong.join("\n")));
-    }
+    wanted.check()?;
+    let checked = fit(&shared, &wanted.terms)?;
     let source = source_of(&shared, &wanted).await?;
-    let byte_size = match &source {
-        Source::File(file) => Some(file.pinned.size),
-        Source::Folder(_) | Source::Http(_) => None,
-    };
-    let id = match wanted.id {
-        Some(id) if !id.is_empty() && id.len() <= 500 && !id.chars().any(char::is_control) => id,
-        Some(_) => {
-            return Err(ApiError::bad_request("id: it must have 1 to 500 bytes without control characters"));
+    let ready = Ready::new(wanted, &checked.terms, &source)?;
+    let mut shown = ready.shown.clone();
+    shown["findings"] = checked.findings.into();
+    shown["participants"] = checked.who;
+    let key = checked.terms.policy.meaning();
+    shared.dataspace().desk.run(move |tx| ready.keep(tx, &key)).await?;
+    Ok(Json(shown))
+}
+
+/// `POST /api/v1/data/datasets/bulk`: one dataset a line, all of them or none, made durable together.
+/// Terms and files that several lines name are checked and read once.
+pub(crate) async fn offer_many(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let mut terms: HashMap<String, (Terms, Arc<str>)> = HashMap::new();
+    let mut sources: HashMap<Place, Source> = HashMap::new();
+    let mut many = Vec::new();
+    for (index, line) in bytes.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
+        if many.len() >= BULK_LINES_MAX {
+            return Err(ApiError::bad_request(format!(
+                "more than {BULK_LINES_MAX} lines; send the rest in another request"
+            )));
         }
-        None => format!("urn:hiwar:dataset:{}", hex::encode(random::<16>().map_err(ApiError::internal)?)),
-    };
-    let offer = format!("urn:hiwar:offer:{}", hex::encode(random::<16>().map_err(ApiError::internal)?));
-    let dataset = Dataset {
-        id: id.clone(),
-        title: wanted.title,
-        description: wanted.description,
-        keywords: wanted.keywords,
-        offer: Offer::new(offer.clone(), checked.terms.policy),
-        // Only single files are pushed.
-        formats: if byte_size.is_some() { vec![PULL.into(), PUSH.into()] } else { vec![PULL.into()] },
-        media_type: wanted.media_type,
-        byte_size,
-        sha256: source.sha256().map(|h| hex::encode(h.as_bytes())),
-        issued: now(),
-    };
-    let kept = serde_json::to_string(&source).map_err(ApiError::internal)?;
-    let shown = json!({ "id": id, "offer": offer, "sha256": dataset.sha256, "bytes": byte_size,
-        "findings": checked.findings, "participants": checked.who });
+        let named = |e: ApiError| e.within(&format!("line {}", index + 1));
+        let wanted: Offering = crate::json::parse(line).map_err(|e| named(ApiError::bad_request(e)))?;
+        wanted.check().map_err(named)?;
+        let (terms, key) = match terms.entry(wanted.terms.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let checked = fit(&shared, new.key()).map_err(named)?;
+                let key = checked.terms.policy.meaning();
+                new.insert((checked.terms, key.into()))
+            }
+        };
+        let source = match sources.entry(wanted.place()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(source_of(&shared, &wanted).await.map_err(named)?),
+        };
+        many.push((Ready::new(wanted, terms, source).map_err(named)?, key.clone()));
+    }
+    let shown: Vec<Value> = many.iter().map(|(ready, _)| ready.shown.clone()).collect();
     shared
         .dataspace()
         .desk
-        .run(move |tx| {
-            let rendered = dataset.to_json(SERVICE).to_string();
-            Ok(tx.put_dataset(&dataset, &rendered, &dataset.offer.policy.meaning(), &kept)?)
-        })
+        .run(move |tx| many.iter().try_for_each(|(ready, key)| ready.keep(tx, key)))
         .await?;
-    Ok(Json(shown))
+    Ok(Json(json!({ "offered": shown })))
 }
 
 /// `GET /api/v1/data/datasets`

@@ -218,6 +218,22 @@ impl From<NotReceived> for ApiError {
     }
 }
 
+/// `POST /api/v1/data/transfers`: for tools that read the data themselves; they are told where, and the
+/// token.
+pub(crate) async fn begin_transfer(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    bytes: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let wanted: Pulling = body(&bytes)?;
+    let dataspace = shared.dataspace().clone();
+    let limit = wanted.limit();
+    let pid = begun(&dataspace, wanted, PULL).await?;
+    let (transfer, address) = dataspace.started(&pid, limit).await?;
+    Ok(Json(json!({ "transfer": pid, "dataset": transfer.dataset, "address": address })))
+}
+
 /// `POST /api/v1/data/pulls`
 pub(crate) async fn pull(
     State(shared): State<Arc<Shared>>,

@@ -5,7 +5,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hiwar_trust::hash::Hash;
@@ -76,6 +76,8 @@ impl Stamp {
 
 /// A file must have been left alone this long, in nanoseconds, for its stamp to count.
 const SETTLED_NS: i128 = 2_000_000_000;
+/// A file of so many bytes that was written just now is given the time to settle when it is offered.
+const SETTLE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The file is no longer what was offered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +111,14 @@ impl Fingerprint {
         if !held.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
-        let stamp = Stamp::of(&held).filter(|stamp| stamp.is_settled(SystemTime::now()));
+        let mut stamp = Stamp::of(&held);
+        if held.len() >= SETTLE_BYTES && stamp.as_ref().is_some_and(|s| !s.is_settled(SystemTime::now())) {
+            // Worth waiting for: without a stamp, every byte would be hashed each time it is served.
+            std::thread::sleep(Duration::from_nanos(u64::try_from(SETTLED_NS).unwrap_or(0) + 10_000_000));
+            stamp = Stamp::of(&file.metadata()?);
+        }
+        let before = stamp.clone();
+        let stamp = stamp.filter(|stamp| stamp.is_settled(SystemTime::now()));
         let block = (held.len() / BLOCKS).next_power_of_two().clamp(BLOCK_MIN, BLOCK_MAX);
         let mut buffer = vec![0; usize::try_from(block).unwrap_or(usize::MAX)];
         let (mut whole, mut digests, mut size) = (Sha256::new(), Vec::new(), 0_u64);
@@ -124,7 +133,7 @@ impl Fingerprint {
             size += read as u64;
         }
         let after = file.metadata()?;
-        if size != held.len() || Stamp::of(&after) != Stamp::of(&held) {
+        if size != held.len() || Stamp::of(&after) != before {
             return Err(io::Error::other("it changed while it was read"));
         }
         Ok(Self { size, sha256: Hash(whole.finalize().into()), stamp, block, digests })

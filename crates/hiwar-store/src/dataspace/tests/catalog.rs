@@ -4,7 +4,7 @@ use hiwar_dataspace::catalog::{Condition, Field, Test};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::dataspace::catalog::{Search, Span};
+use crate::dataspace::catalog::{Breadth, Search, Span};
 
 const DATASETS: u64 = 2000;
 
@@ -90,6 +90,77 @@ fn all_pages(reader: &DataspaceReader, filter: &Filter, policies: Policies<'_>, 
     }
 }
 
+/// What a filter finds when all of its conditions are taken to find many datasets, or few.
+fn ids_as_if(reader: &DataspaceReader, filter: &Filter, policies: Policies<'_>, broad: bool) -> Vec<String> {
+    let breadth = Breadth { words: broad, conditions: vec![broad; filter.conditions.len()] };
+    let ids = |span| {
+        let (sql, values) = Search::new(filter, policies, Some(span), &breadth).page(5000);
+        let sql = format!("SELECT f.rendered FROM ({sql}) f");
+        let rows: Vec<String> =
+            reader.rows(&sql, rusqlite::params_from_iter(values), |row| row.get(0)).unwrap();
+        rows.iter().map(|rendered| id(rendered)).collect::<Vec<_>>()
+    };
+    let all = ids(Span::After(0));
+    let (mut parts, later) = (ids(Span::UpTo(700)), ids(Span::After(700)));
+    parts.extend(later);
+    assert_eq!(parts, all);
+    all
+}
+
+#[test]
+fn text_without_spaces_is_found_by_its_parts() {
+    let root = tempfile::tempdir().unwrap();
+    let mut store = DataspaceStore::open(root.path()).unwrap();
+    let titles = [
+        "半導体製造装置の輸出統計2019年",
+        "반도체 수출은 2019년에 줄었다",
+        "البيانات الجمركية",
+        "フッ化水素",
+        "hydrogen fluoride",
+    ];
+    for (number, title) in (0..).zip(titles) {
+        let made = Dataset { title: title.into(), description: None, keywords: vec![], ..dataset(number) };
+        let rendered = made.to_json("service").to_string();
+        store.job(|tx| tx.put_dataset(&made, &rendered, &key(1), "{}")).unwrap();
+    }
+    store.commit().unwrap();
+    let found = |store: &DataspaceStore, words: &str| {
+        let page = store.view().page(&filter(json!([words])), Policies::All, None, 9).unwrap();
+        let all = page.rendered.iter().map(|r| serde_json::from_str::<Value>(r).unwrap());
+        all.map(|d| titles.iter().position(|t| d["title"] == *t).unwrap()).collect::<Vec<_>>()
+    };
+    let check = |store: &DataspaceStore| {
+        for (words, expected) in [
+            ("輸出", vec![0]),
+            ("輸出統計", vec![0]),
+            ("統計 半導体", vec![0]),
+            ("統計輸出", vec![]),
+            ("2019", vec![0, 1]),
+            ("수출", vec![1]),
+            ("بيانات", vec![2]),
+            ("البيانات", vec![2]),
+            ("水素", vec![3]),
+            ("水", vec![3]),
+            ("hydro", vec![]),
+            ("hydrogen", vec![4]),
+        ] {
+            assert_eq!(found(store, words), expected, "{words}");
+        }
+    };
+    check(&store);
+    // A file of the version before is read anew.
+    store
+        .view()
+        .connection
+        .execute_batch(
+            "DELETE FROM text_index; INSERT INTO dataset_text (dataset_text) VALUES ('delete-all')",
+        )
+        .unwrap();
+    assert_eq!(found(&store, "hydrogen"), [0_usize; 0]);
+    drop(store);
+    check(&DataspaceStore::open(root.path()).unwrap());
+}
+
 #[test]
 fn a_filter_finds_what_a_plain_search_through_all_datasets_finds() {
     let root = tempfile::tempdir().unwrap();
@@ -123,6 +194,10 @@ fn a_filter_finds_what_a_plain_search_through_all_datasets_finds() {
             assert_eq!(all_pages(&reader, &filter, policies, 700), expected, "{conditions:?} {policies:?}");
             let count = usize::try_from(reader.count(&filter, policies).unwrap()).unwrap();
             assert_eq!(count, expected.len(), "{conditions:?}");
+            for broad in [false, true] {
+                let ids = ids_as_if(&reader, &filter, policies, broad);
+                assert_eq!(ids, expected, "{conditions:?} {policies:?}, broad: {broad}");
+            }
         }
     }
     assert!(found_something > 200, "{found_something}");
@@ -226,7 +301,7 @@ fn terms_that_no_dataset_has_any_more_leave() {
 
 /// How SQLite will find a page.
 fn plan(reader: &DataspaceReader, filter: &Filter, policies: Policies<'_>, span: Span) -> String {
-    let (sql, values) = Search::new(filter, policies, Some(span)).page(50);
+    let (sql, values) = Search::new(filter, policies, Some(span), &Breadth::default()).page(50);
     let steps: Vec<String> = reader
         .rows(&format!("EXPLAIN QUERY PLAN {sql}"), rusqlite::params_from_iter(values), |row| row.get(3))
         .unwrap();
@@ -283,10 +358,31 @@ fn every_page_is_found_through_an_index() {
 }
 
 #[test]
+fn a_page_of_many_datasets_is_read_in_their_order_and_not_sorted() {
+    let root = tempfile::tempdir().unwrap();
+    let store = DataspaceStore::open(root.path()).unwrap();
+    for condition in [
+        json!({"field": "keyword", "operator": "startsWith", "value": "a"}),
+        json!({"field": "keyword", "operator": "in", "value": ["a", "b"]}),
+        json!({"field": "title", "operator": "startsWith", "value": "a"}),
+    ] {
+        let filter = filter(json!([condition]));
+        let breadth = Breadth { words: true, conditions: vec![true] };
+        for span in [Span::After(7), Span::UpTo(7)] {
+            let (sql, values) = Search::new(&filter, Policies::All, Some(span), &breadth).numbers(50);
+            let sql = format!("EXPLAIN QUERY PLAN {sql}");
+            let steps: Vec<String> =
+                store.view().rows(&sql, rusqlite::params_from_iter(values), |row| row.get(3)).unwrap();
+            assert!(!steps.iter().any(|s| s.contains("TEMP B-TREE")), "{condition}: {steps:?}");
+        }
+    }
+}
+
+#[test]
 fn a_statement_is_kept_for_each_shape_of_filter_and_not_for_each_value() {
     let sql = |values: Value| {
         let filter = filter(json!([{"field": "keyword", "operator": "in", "value": values}, "two words"]));
-        Search::new(&filter, Policies::All, Some(Span::After(0))).page(9).0
+        Search::new(&filter, Policies::All, Some(Span::After(0)), &Breadth::default()).page(9).0
     };
     assert_eq!(sql(json!(["a", "b"])), sql(json!(["c", "d", "e"])));
 }
