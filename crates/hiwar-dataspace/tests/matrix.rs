@@ -1,6 +1,8 @@
 //! Every message in every state, to every role: taken exactly when DSP 2025-1 (sections 7.2 and 8.2)
 //! allows it, and a refused one changes nothing.
 
+#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 use hiwar_dataspace::connector::{
     Caller, Connector, Moment, NOT_ALLOWED, NegotiationCall, RefusalKind, TransferCall,
 };
@@ -305,6 +307,8 @@ fn every_message_of_a_transfer_is_taken_exactly_where_the_specification_allows_i
                     statement: Statement::default(),
                     address: None,
                     token: None,
+                    token_expires: None,
+                    refresh: None,
                     permitted_until: None,
                     sequence: Vec::new(),
                     content: None,

@@ -1,5 +1,7 @@
 //! Everything that is written follows the published JSON Schemas of DSP 2025-1 (`schemas/SOURCE.md`).
 
+#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "a test stops where it cannot go on")]
+
 use std::path::Path;
 
 use hiwar_dataspace::catalog::{Dataset, PULL, PUSH};

@@ -131,7 +131,7 @@ fn negotiate(world: &mut World, who: Who) -> Result<(), Violation> {
         address: who.other().address(),
         offer,
         dataset,
-        statement: Statement { purpose, marking: None },
+        statement: Statement { purpose, ..Statement::default() },
     };
     world.note(|| format!("{}: negotiate {terms}", who.name()));
     world.stats.people += 1;
@@ -203,7 +203,7 @@ fn transfer(world: &mut World, who: Who) -> Result<(), Violation> {
         agreement,
         format: PULL.into(),
         address: None,
-        statement: Statement { purpose, marking: None },
+        statement: Statement { purpose, ..Statement::default() },
         provider_address: None,
     };
     world.transact(who, |connector, ledger, _, moment| connector.begin_transfer(ledger, new, moment))?;

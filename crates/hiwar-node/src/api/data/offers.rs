@@ -204,14 +204,7 @@ impl Offering {
     /// What lines that offer the same thing have in common.
     fn place(&self) -> Place {
         let Self { path, url, secret_file, secret_header, paths, media_type, .. } = self;
-        (
-            path.clone(),
-            url.clone(),
-            secret_file.clone(),
-            secret_header.clone(),
-            *paths,
-            media_type.clone(),
-        )
+        (path.clone(), url.clone(), secret_file.clone(), secret_header.clone(), *paths, media_type.clone())
     }
 
     fn check(&self) -> Result<(), ApiError> {

@@ -49,6 +49,7 @@ fn process<S: Copy>(pid: u8, form: u8, time: i64, step: S) -> Process<S> {
             path: "/negotiations".into(),
             body: "{\"a\": \"ü\"}".into(),
             attempts: 3,
+            refusals: 1,
             due: at(time),
             trouble: Some("connection refused".into()),
         }),
