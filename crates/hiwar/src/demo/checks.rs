@@ -58,6 +58,7 @@ pub(super) async fn all(stage: &Stage<'_>, proof: &Proof) -> anyhow::Result<Vec<
         received(stage).await?,
         files(stage).await?,
         side_by_side(stage).await?,
+        contract(stage)?,
         logs(stage).await?,
         witnessed(stage).await?,
         alarms(stage).await?,
@@ -187,6 +188,18 @@ async fn side_by_side(stage: &Stage<'_>) -> anyhow::Result<Check> {
         one.speaker, other.speaker
     );
     Ok(check("two-versions", holds, says))
+}
+
+fn contract(stage: &Stage<'_>) -> anyhow::Result<Check> {
+    let c = stage.contract.as_ref().context("no table was carried")?;
+    let (sha256, bytes) = &c.arrived;
+    let says = format!(
+        "A table went from MOTIE to METI under agreement {}: {bytes} bytes, SHA-256 {}…, negotiated in {} ms; both logs hold the same agreement, and METI's the content's SHA-256",
+        c.agreement,
+        sha256.chars().take(12).collect::<String>(),
+        c.negotiated.as_millis()
+    );
+    Ok(check("table-under-contract", c.holds(), says))
 }
 
 async fn logs(stage: &Stage<'_>) -> anyhow::Result<Check> {

@@ -5,12 +5,14 @@
 //! * `cast` — the three nodes, in processes of their own,
 //! * `network` — the links between them, which can be cut,
 //! * `play` — says the steps, kills, cuts, heals,
+//! * `contract` — a table that goes from one to the other under an agreement,
 //! * `prove` — the dossier, and a copy with one changed byte,
 //! * `checks` — what must hold at the end,
 //! * `report`, `progress` — what is printed.
 
 mod cast;
 mod checks;
+mod contract;
 mod network;
 mod play;
 mod progress;
@@ -156,6 +158,8 @@ impl Demo {
         let seconds = begun.elapsed().as_secs_f64();
         progress.line(&format!("{a}, {b} and {c} are peers; the dialogue is open ({seconds:.1} s)"));
         stage.play().await?;
+        progress.now("a table is offered, negotiated for and pulled");
+        stage.contract = Some(contract::carry(&stage).await?);
         progress.now("receipts and cosignatures come in");
         checks::rest(&stage).await?;
         progress.now("dossiers are exported, verified, changed, verified");

@@ -11,6 +11,7 @@ use hiwar_trust::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::cast::{Cast, must, until};
+use super::contract::Contract;
 use super::progress::Progress;
 use super::report::{known_sentence, row_head};
 use super::script::{Party, Script, Step, file};
@@ -103,6 +104,7 @@ pub(super) struct Stage<'a> {
     pub(super) said: Vec<Said>,
     pub(super) killed: Option<Killed>,
     pub(super) was_cut: Option<WasCut>,
+    pub(super) contract: Option<Contract>,
     progress: &'a Progress,
     down: Option<Party>,
     cut: Option<Party>,
@@ -141,6 +143,7 @@ impl<'a> Stage<'a> {
             said: Vec::new(),
             killed: None,
             was_cut: None,
+            contract: None,
             progress,
             down: None,
             cut: None,

@@ -11,10 +11,13 @@ use serde::{Deserialize, Serialize};
 /// The script's file.
 const SCRIPT: &str = include_str!("../../../../data/demo/semiconductor-materials-2019-2023.toml");
 /// The files that steps hand over, by name.
-const FILES: &[(&str, &str)] = &[(
-    "japan-hydrogen-fluoride-exports-to-korea-2019-07.csv",
-    include_str!("../../../../data/demo/japan-hydrogen-fluoride-exports-to-korea-2019-07.csv"),
-)];
+const FILES: &[(&str, &str)] = &[
+    (
+        "japan-hydrogen-fluoride-exports-to-korea-2019-07.csv",
+        include_str!("../../../../data/demo/japan-hydrogen-fluoride-exports-to-korea-2019-07.csv"),
+    ),
+    (super::contract::TABLE, include_str!("../../../../data/demo/korea-imports-2019-07.csv")),
+];
 
 /// One of the three parties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,6 +2,7 @@ use super::super::pull::digest;
 use super::super::source::Manifest;
 use super::super::*;
 use super::rig::*;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -306,6 +307,7 @@ async fn a_service_behind_the_node_is_passed_on_with_ranges_and_its_secret() {
     let behind = Server::routes(behind, 0);
     let secret = folder.path().join("key");
     std::fs::write(&secret, "s3cret\n").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     let door = Door::of(source::Source::Http(source::BackendSource {
         url: format!("http://127.0.0.1:{}/base/data", behind.port),
         secret_file: Some(secret.clone()),
