@@ -82,7 +82,7 @@ fn both_participants_log_the_same_agreement_and_the_hash_of_what_was_transferred
         document["sha256"],
         hiwar_trust::hash::Hash::of("month,kg\n2019-07,12\n".as_bytes()).to_string()
     );
-    assert_eq!(document["bytes"], 19);
+    assert_eq!(document["bytes"], 20);
 
     both.motie(&["data", "end", &agreement, "--reason", "the project is over"]).ok();
     let mut ended = Value::Null;
