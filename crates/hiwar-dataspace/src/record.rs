@@ -30,11 +30,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// The media type of the document.
-    pub fn media_type(&self) -> String {
-        format!("application/vnd.{}+json", self.kind.trim_start_matches("org."))
-    }
-
     /// Reads what a note is about. `own` is this participant. There is nothing to say when what it
     /// is about is not kept any more.
     ///

@@ -18,15 +18,6 @@ fn file(both: &Ministries, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// motie offers a table under terms; returns the dataset.
-fn offered(both: &Ministries, terms: &str, content: &str) -> String {
-    let table = file(both, "table.csv", content);
-    let terms = file(both, "terms.json", terms);
-    let args =
-        ["data", "offer", table.to_str().unwrap(), "--terms", terms.to_str().unwrap(), "--title", "A table"];
-    both.motie(&args).ok().out.trim().to_owned()
-}
-
 fn did(both: &Ministries, name: &str) -> String {
     let config = std::fs::read_to_string(both.person.path(name).join("hiwar.toml")).unwrap();
     config.lines().find_map(|l| l.strip_prefix("did = \"")?.strip_suffix('"')).unwrap().to_owned()
@@ -39,7 +30,7 @@ fn json(text: &str) -> Value {
 #[test]
 fn a_table_offered_by_one_ministry_arrives_at_the_other_under_an_agreement_that_both_hold() {
     let both = Ministries::introduced();
-    let dataset = offered(&both, OPEN, "month,kg\n2019-07,12\n");
+    let dataset = both.offered(OPEN, "month,kg\n2019-07,12\n");
     let motie = did(&both, "motie");
     let catalog = json(&both.meti(&["data", "catalog", &motie, "--format", "json"]).ok().out);
     assert_eq!(catalog["datasets"][0]["@id"], dataset.as_str());
@@ -59,7 +50,7 @@ fn a_table_offered_by_one_ministry_arrives_at_the_other_under_an_agreement_that_
 #[test]
 fn a_negotiation_that_the_terms_forbid_says_which_rule_and_what_would_satisfy_it() {
     let both = Ministries::introduced();
-    let dataset = offered(&both, FOR_A_PURPOSE, "x\n");
+    let dataset = both.offered(FOR_A_PURPOSE, "x\n");
     let motie = did(&both, "motie");
     let refused = both.meti(&["data", "negotiate", &motie, &dataset]).ends_with(1);
     assert!(
@@ -77,7 +68,7 @@ fn a_negotiation_that_the_terms_forbid_says_which_rule_and_what_would_satisfy_it
 #[test]
 fn what_is_not_for_a_participant_is_not_shown_to_it() {
     let both = Ministries::introduced();
-    let dataset = offered(&both, NOT_FOR_METI, "x\n");
+    let dataset = both.offered(NOT_FOR_METI, "x\n");
     let motie = did(&both, "motie");
     let catalog = json(&both.meti(&["data", "catalog", &motie, "--format", "json"]).ok().out);
     assert_eq!(catalog["datasets"].as_array().map(Vec::len), Some(0), "{catalog}");
@@ -87,7 +78,7 @@ fn what_is_not_for_a_participant_is_not_shown_to_it() {
 #[test]
 fn after_an_agreement_is_ended_no_data_can_be_had_under_it() {
     let both = Ministries::introduced();
-    let dataset = offered(&both, OPEN, "x\n");
+    let dataset = both.offered(OPEN, "x\n");
     let motie = did(&both, "motie");
     let agreement = both.meti(&["data", "negotiate", &motie, &dataset]).ok().out.trim().to_owned();
     both.motie(&["data", "end", &agreement, "--reason", "the project is over"]).ok();
@@ -99,7 +90,7 @@ fn after_an_agreement_is_ended_no_data_can_be_had_under_it() {
 #[test]
 fn a_negotiation_goes_on_where_it_was_after_either_node_was_killed() {
     let mut both = Ministries::introduced();
-    let dataset = offered(&both, OPEN, "x\n");
+    let dataset = both.offered(OPEN, "x\n");
     let motie = did(&both, "motie");
     both.kill("motie");
     let before = both.meti(&["data", "negotiate", &motie, &dataset, "--wait", "0"]);

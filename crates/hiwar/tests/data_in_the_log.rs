@@ -9,15 +9,8 @@ use hiwar_store::dataspace::DataspaceStore;
 use newcomer::{Ministries, until, whole_file};
 use serde_json::Value;
 
-/// motie offers a table that everybody may use; returns the dataset.
-fn offered(both: &Ministries) -> String {
-    let table = both.person.path("table.csv");
-    std::fs::write(&table, "month,kg\n2019-07,12\n").unwrap();
-    let terms = both.person.path("terms.json");
-    std::fs::write(&terms, r#"{ "permit": { "use": {} } }"#).unwrap();
-    let (table, terms) = (table.to_str().unwrap(), terms.to_str().unwrap());
-    both.motie(&["data", "offer", table, "--terms", terms, "--title", "A table"]).ok().word()
-}
+const OPEN: &str = r#"{ "permit": { "use": {} } }"#;
+const TABLE: &str = "month,kg\n2019-07,12\n";
 
 fn negotiated(both: &Ministries, dataset: &str) -> String {
     both.meti(&["data", "negotiate", &both.motie_did, dataset]).ok().word()
@@ -46,7 +39,7 @@ fn file_of(entry: &Value) -> String {
     files[0]["sha256"].as_str().unwrap().to_owned()
 }
 
-/// How many entries of a dialogue the dataspace of either participant has made, on motie's node.
+/// How many entries of a dialogue, as a node holds it, the dataspace of either participant has made.
 fn made_by_the_dataspace(both: &Ministries, node: &str, dialogue: &str) -> usize {
     let shown = both.person.at(node, &["dialogue", "show", dialogue, "--format", "json"]).ok().json();
     let entries = shown["entries"].as_array().unwrap();
@@ -56,7 +49,7 @@ fn made_by_the_dataspace(both: &Ministries, node: &str, dialogue: &str) -> usize
 #[test]
 fn both_participants_log_the_same_agreement_and_the_hash_of_what_was_transferred() {
     let (both, dialogue) = Ministries::talking();
-    let dataset = offered(&both);
+    let dataset = both.offered(OPEN, TABLE);
     let agreement = negotiated(&both, &dataset);
     let to = both.person.path("received.csv");
     both.meti(&["data", "pull", &agreement, "-o", to.to_str().unwrap()]).ok();
@@ -78,10 +71,7 @@ fn both_participants_log_the_same_agreement_and_the_hash_of_what_was_transferred
     let document = std::fs::read(whole_file(&both.person.path("meti"), &file_of(&transfer))).unwrap();
     let document: Value = serde_json::from_slice(&document).unwrap();
     assert_eq!(document["agreement"], agreement.as_str());
-    assert_eq!(
-        document["sha256"],
-        hiwar_trust::hash::Hash::of("month,kg\n2019-07,12\n".as_bytes()).to_string()
-    );
+    assert_eq!(document["sha256"], hiwar_trust::hash::Hash::of(TABLE.as_bytes()).to_string());
     assert_eq!(document["bytes"], 20);
 
     both.motie(&["data", "end", &agreement, "--reason", "the project is over"]).ok();
@@ -98,7 +88,7 @@ fn both_participants_log_the_same_agreement_and_the_hash_of_what_was_transferred
 #[test]
 fn an_agreement_made_before_there_was_a_dialogue_is_logged_when_one_is_opened() {
     let both = Ministries::introduced();
-    let dataset = offered(&both);
+    let dataset = both.offered(OPEN, TABLE);
     negotiated(&both, &dataset);
     assert!(listed(&both, "motie", "agreements")[0]["entry"].is_null());
     let dialogue = both.open();
@@ -113,7 +103,7 @@ fn an_agreement_made_before_there_was_a_dialogue_is_logged_when_one_is_opened() 
 #[test]
 fn an_agreement_is_logged_once_also_when_the_node_was_killed_in_between() {
     let (mut both, dialogue) = Ministries::talking();
-    let dataset = offered(&both);
+    let dataset = both.offered(OPEN, TABLE);
     let agreement = negotiated(&both, &dataset);
     let entry = entry_of(&both, "motie", "agreements", &dialogue)["entry"]["id"].clone();
     both.kill("motie");
@@ -136,7 +126,7 @@ fn an_agreement_is_logged_once_also_when_the_node_was_killed_in_between() {
 #[test]
 fn kills_while_agreements_come_in_neither_lose_nor_double_an_entry() {
     let (mut both, dialogue) = Ministries::talking();
-    let dataset = offered(&both);
+    let dataset = both.offered(OPEN, TABLE);
     for round in 0..6 {
         both.meti(&["data", "negotiate", &both.motie_did, &dataset, "--wait", "0"]);
         let node = if round % 2 == 0 { "motie" } else { "meti" };

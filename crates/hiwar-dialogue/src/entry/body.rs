@@ -27,6 +27,14 @@ pub struct Attachment {
     pub sha256: Hash,
 }
 
+impl Attachment {
+    /// The media type of a JSON document of a kind such as `org.hiwar.agreement.v1`, in the vendor tree
+    /// (RFC 6838, section 3.2).
+    pub fn media_type_of(kind: &str) -> String {
+        format!("application/vnd.{}+json", kind.trim_start_matches("org."))
+    }
+}
+
 /// What a statement-like entry says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Words {

@@ -47,6 +47,8 @@ pub(crate) async fn record(shared: Arc<Shared>, dataspace: Arc<Dataspace>) {
     let mut commits = shared.writer.commits();
     let mut after = 0;
     let mut without_a_place = false;
+    // As they were before the first note was looked at: one that is opened meanwhile is another one.
+    let mut known = open_dialogues(&shared).await;
     loop {
         let wait = match page(&shared, &dataspace, after, &mut without_a_place).await {
             Ok(Some(last)) => {
@@ -59,13 +61,12 @@ pub(crate) async fn record(shared: Arc<Shared>, dataspace: Arc<Dataspace>) {
                 Some(RETRY)
             }
         };
-        let known = open_dialogues(&shared).await;
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             () = dataspace.noted.notified(), if wait.is_none() => {}
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
-            () = another_dialogue(&shared, &mut commits, &known), if without_a_place => {
-                (after, without_a_place) = (0, false);
+            others = another_dialogue(&shared, &mut commits, &known), if without_a_place => {
+                (after, without_a_place, known) = (0, false, others);
             }
         }
     }
@@ -166,7 +167,7 @@ async fn draft(shared: &Arc<Shared>, record: &Record, place: Place) -> Result<Dr
     let kind = record.kind.trim_start_matches("org.hiwar.").trim_end_matches(".v1");
     let attachment = Attachment {
         name: format!("{kind}-{}.json", sha256.short()),
-        media_type: record.media_type(),
+        media_type: Attachment::media_type_of(record.kind),
         size,
         sha256,
     };
@@ -214,12 +215,17 @@ async fn open_dialogues(shared: &Arc<Shared>) -> OpenDialogues {
     open.await.unwrap_or_default()
 }
 
-/// Waits until the open dialogues are others than those known.
-async fn another_dialogue(shared: &Arc<Shared>, commits: &mut watch::Receiver<u64>, known: &OpenDialogues) {
+/// Waits until the open dialogues are others than those known, and returns them.
+async fn another_dialogue(
+    shared: &Arc<Shared>,
+    commits: &mut watch::Receiver<u64>,
+    known: &OpenDialogues,
+) -> OpenDialogues {
     loop {
         commits.mark_unchanged();
-        if open_dialogues(shared).await != *known {
-            return;
+        let open = open_dialogues(shared).await;
+        if open != *known {
+            return open;
         }
         if commits.changed().await.is_err() {
             return std::future::pending().await;

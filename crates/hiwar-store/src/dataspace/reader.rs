@@ -124,14 +124,13 @@ impl DataspaceReader {
         rows.into_iter().map(|(id, body)| Ok(WaitingNote { id, note: read(&body)? })).collect()
     }
 
-    /// The entry of the signed log that a note became, once it has. It is empty when there was nothing
-    /// to write any more.
+    /// The entry of the signed log that a note became, once it has.
     ///
     /// # Errors
     /// When the store fails.
     pub fn entry_of(&self, note: &Note) -> Result<Option<String>, StoreError> {
         let body = serde_json::to_string(note).map_err(|e| StoreError::Failed(e.to_string()))?;
-        let sql = "SELECT entry FROM note WHERE body = ?1 AND entry IS NOT NULL";
+        let sql = "SELECT entry FROM note WHERE body = ?1 AND entry IS NOT NULL AND entry <> ''";
         let row = || self.connection.prepare_cached(sql)?.query_row([body], |row| row.get(0)).optional();
         row().map_err(store_error)
     }

@@ -151,7 +151,8 @@ impl<'a> Tx<'a> {
         )
     }
 
-    /// Says which entry of the signed log a note became.
+    /// Says which entry of the signed log a note became; an empty one when there was nothing to write any
+    /// more.
     ///
     /// # Errors
     /// When the store fails.

@@ -117,6 +117,17 @@ impl Ministries {
         opened.word()
     }
 
+    /// motie offers a table under terms; returns the dataset.
+    pub(crate) fn offered(&self, terms: &str, content: &str) -> String {
+        let file = |name: &str, text: &str| {
+            let path = self.person.path(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (table, terms) = (file("table.csv", content), file("terms.json", terms));
+        self.motie(&["data", "offer", &table, "--terms", &terms, "--title", "A table"]).ok().word()
+    }
+
     pub(crate) fn motie(&self, args: &[&str]) -> Done {
         self.person.at("motie", args)
     }

@@ -73,7 +73,7 @@ pub(super) fn negotiation_json(negotiation: &Negotiation) -> Value {
 
 /// Adds to a record the entry of the signed log that says it, under `name`.
 fn with_entry(made: Value, name: &str, note: &Note, reader: &DataspaceReader) -> Result<Value, StoreError> {
-    Ok(with(made, json!({ name: reader.entry_of(note)?.filter(|entry| !entry.is_empty()) })))
+    Ok(with(made, json!({ name: reader.entry_of(note)? })))
 }
 
 fn logged_transfer(transfer: &Transfer, reader: &DataspaceReader) -> Result<Value, StoreError> {

@@ -233,6 +233,12 @@ fn check_due(reader: &DataspaceReader, memory: &MemoryLedger) {
     assert_eq!(due.iter().filter_map(|d| d.due).collect::<Vec<_>>(), expected);
 }
 
+fn fits<S>(filter: &ProcessFilter, process: &Process<S>, state: Option<&str>) -> bool {
+    filter.role.is_none_or(|role| role == process.role)
+        && filter.counterparty.as_ref().is_none_or(|c| *c == process.counterparty)
+        && filter.state.as_deref().is_none_or(|wanted| state == Some(wanted))
+}
+
 fn check_lists(reader: &DataspaceReader, memory: &MemoryLedger) {
     let mut filters = vec![ProcessFilter::default()];
     for role in [Role::Provider, Role::Consumer] {
@@ -255,11 +261,7 @@ fn check_lists(reader: &DataspaceReader, memory: &MemoryLedger) {
             }
         }
         found.sort_by(|a, b| a.process.pid.cmp(&b.process.pid));
-        let wanted = |t: &&Transfer| {
-            filter.role.is_none_or(|role| role == t.process.role)
-                && filter.counterparty.as_ref().is_none_or(|c| *c == t.process.counterparty)
-                && filter.state.as_ref().is_none_or(|s| t.state.is_some_and(|state| state.as_str() == s))
-        };
+        let wanted = |t: &&Transfer| fits(&filter, &t.process, t.state.map(TransferState::as_str));
         let expected: Vec<Transfer> = memory.transfers.values().filter(wanted).cloned().collect();
         assert_eq!(found, expected);
         assert_eq!(
@@ -267,14 +269,7 @@ fn check_lists(reader: &DataspaceReader, memory: &MemoryLedger) {
             memory
                 .negotiations
                 .values()
-                .filter(|n| {
-                    filter.role.is_none_or(|role| role == n.process.role)
-                        && filter.counterparty.as_ref().is_none_or(|c| *c == n.process.counterparty)
-                        && filter
-                            .state
-                            .as_ref()
-                            .is_none_or(|s| n.state.is_some_and(|state| state.as_str() == s))
-                })
+                .filter(|n| fits(&filter, &n.process, n.state.map(NegotiationState::as_str)))
                 .count()
         );
     }

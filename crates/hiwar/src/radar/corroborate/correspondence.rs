@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, bail, ensure};
 use hiwar::api_client::ApiClient;
+use hiwar_dialogue::entry::Attachment;
 use hiwar_radar::corroborate::{Digest, MESSAGE_BYTES_MAX, Message};
 use serde_json::{Value, json};
 
@@ -41,11 +42,6 @@ pub(super) struct Correspondence {
     letters: Vec<Letter>,
 }
 
-/// The media type of a message's attachment.
-pub(super) fn media_type(kind: &str) -> String {
-    format!("application/vnd.{}+json", kind.trim_start_matches("org."))
-}
-
 impl Correspondence {
     /// Finds the peer and the dialogue on the node, and reads the dialogue.
     pub(super) async fn open(client: ApiClient, peer: &str, dialogue: &str) -> anyhow::Result<Self> {
@@ -63,7 +59,7 @@ impl Correspondence {
 
     /// The letters with messages of a kind by one side, oldest first.
     pub(super) fn by(&self, author: &str, kind: &str) -> Vec<&Letter> {
-        let media_type = media_type(kind);
+        let media_type = Attachment::media_type_of(kind);
         self.letters.iter().filter(|l| l.author == author && l.media_type == media_type).collect()
     }
 
@@ -111,7 +107,7 @@ impl Correspondence {
     ) -> anyhow::Result<String> {
         let stored = self.client.store_file(letter.bytes.clone()).await?;
         let file = json!({
-            "name": letter.file, "mediaType": media_type(letter.kind),
+            "name": letter.file, "mediaType": Attachment::media_type_of(letter.kind),
             "size": stored["size"], "sha256": stored["sha256"],
         });
         let action = json!({

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use hiwar_dialogue::entry::Attachment;
 use hiwar_radar::corroborate::{Answer, Answers, Message, Subject};
 use hiwar_radar::report::html::{Page, escape};
 use hiwar_radar::report::records::Records;
 use serde_json::{Value, json};
 
 use super::super::{OutputArgs, Shown};
-use super::correspondence::{Correspondence, Letter, media_type};
+use super::correspondence::{Correspondence, Letter};
 
 /// A message that is ready to leave.
 pub(super) struct Leaving {
@@ -118,7 +119,7 @@ impl Turn {
             let body: Value = serde_json::from_slice(&letter.bytes).unwrap_or(Value::Null);
             json!({
                 "what": letter.what, "words": letter.words, "file": letter.file,
-                "media_type": media_type(letter.kind), "message": body, "sent": entry,
+                "media_type": Attachment::media_type_of(letter.kind), "message": body, "sent": entry,
             })
         };
         let came = |c: &Came| json!({ "entry": c.entry, "time": c.time, "answers": c.answers });
@@ -162,7 +163,7 @@ impl Turn {
             };
             out.push(format!("{} ({how}), to {}:", letter.what, self.reaches.join(", ")));
             out.push(format!("  in words: {}", letter.words));
-            out.push(format!("  as the file {} ({}):", letter.file, media_type(letter.kind)));
+            out.push(format!("  as the file {} ({}):", letter.file, Attachment::media_type_of(letter.kind)));
             out.push(String::from_utf8_lossy(&letter.bytes).trim_end().to_owned());
         }
         out.extend(self.notes.iter().map(|note| format!("Note: {note}")));
