@@ -145,6 +145,19 @@ fn an_agreement_repeats_the_terms_as_the_consumer_wrote_them() {
     assert_eq!(kept.agreement.unwrap().to_value()["permission"], theirs["permission"]);
 }
 
+/// Eclipse EDC 0.15.1 reads a policy's `profile`, leaves it out of what it sends, and compares it.
+#[test]
+fn an_agreement_names_the_profile_of_the_offer_when_the_consumer_left_it_out() {
+    let asked = use_when(&constraint("purpose", "eq", "audit"));
+    let mut terms = asked.clone();
+    terms["profile"] = json!("urn:hiwar:policy:1");
+    let mut stage = Stage::offering(terms);
+    let negotiation = stage.asks(&asked, &json!({}));
+    let sent = stage.sends(&negotiation);
+    assert_eq!(sent["agreement"]["profile"], "urn:hiwar:policy:1", "{sent}");
+    assert_eq!(sent["agreement"]["permission"], asked["permission"]);
+}
+
 #[test]
 fn other_terms_in_familiar_words_are_answered_with_the_offer_and_not_agreed() {
     let mut stage = Stage::offering(use_when(&constraint("dateTime", "lteq", "2030-01-01T00:00:00Z")));

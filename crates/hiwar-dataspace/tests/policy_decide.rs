@@ -148,7 +148,7 @@ fn a_refusal_names_the_rule_what_was_found_and_what_would_satisfy_it() {
     let expected = [
         "permission[0] | use  all its constraints | - | NotFulfilled | ",
         "permission[0].constraint[0] | country isAnyOf KR, JP | FR | NotFulfilled | the participant's country must be KR or JP",
-        "permission[0].constraint[1] | purpose isAnyOf audit | resale | NotFulfilled | state the purpose audit with the request",
+        "permission[0].constraint[1] | purpose eq audit | resale | NotFulfilled | state the purpose audit with the request",
         "permission[0].constraint[2] | dateTime gteq 2026-12-01T00:00:00.000Z | 2027-04-02T00:00:00.000Z | Fulfilled | ",
         "permission[0].constraint[3] | dateTime lt 2027-04-01T00:00:00.000Z | 2027-04-02T00:00:00.000Z | NotFulfilled | the time was over at 2027-04-01T00:00:00.000Z; ask the provider for a new offer",
         "permission[0].constraint[4] | elapsedTime lteq P90D | P128D | NotFulfilled | the time was over at 2027-02-23T00:00:00.000Z; ask for a new agreement",

@@ -39,11 +39,11 @@ fn the_short_form_is_a_policy() {
         "profile": "urn:hiwar:policy:1",
         "permission": [{"action": "use", "constraint": [
             {"or": [
-                compare("urn:hiwar:policy:1:participant", "isAnyOf", json!(["did:web:meti.example"])),
-                compare("urn:hiwar:policy:1:group", "isAnyOf", json!(["supply-chain"]))]},
+                compare("urn:hiwar:policy:1:participant", "eq", json!("did:web:meti.example")),
+                compare("urn:hiwar:policy:1:group", "eq", json!("supply-chain"))]},
             compare("spatial", "isAnyOf", json!(["KR", "JP"])),
-            compare("purpose", "isAnyOf", json!(["audit"])),
-            compare("urn:hiwar:policy:1:participant", "isNoneOf", json!(["did:web:x.example"])),
+            compare("purpose", "eq", json!("audit")),
+            compare("urn:hiwar:policy:1:participant", "neq", json!("did:web:x.example")),
             compare("dateTime", "gteq", json!("2026-12-01T00:00:00.000Z")),
             compare("dateTime", "lt", json!("2027-03-31T06:00:00.000Z")),
             compare("elapsedTime", "lteq", json!("P90D")),

@@ -42,6 +42,7 @@ fn the_demo_replays_the_dispute_and_proves_it() -> anyhow::Result<()> {
             "all-receipted",
             "files-everywhere",
             "two-versions",
+            "table-under-contract",
             "log-check",
             "witnessed",
             "no-alarms",

@@ -104,9 +104,13 @@ impl Connector {
             return Ok(go(NegotiationStep::Offer));
         }
         // The agreement repeats the words in which the consumer asked; they mean what was published.
-        let asked = std::mem::take(&mut negotiation.offer.policy);
+        let mut asked = std::mem::take(&mut negotiation.offer.policy);
         negotiation.offer = published;
         if !named_only {
+            // Eclipse EDC 0.15.1 keeps an offer's profile and compares it, but does not write it.
+            if asked.profile.is_empty() {
+                asked.profile.clone_from(&negotiation.offer.policy.profile);
+            }
             negotiation.offer.policy = asked;
         }
         negotiation.statement.fill_from(&negotiation.offer.policy);

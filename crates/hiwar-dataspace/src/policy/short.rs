@@ -121,7 +121,8 @@ impl Builder<'_> {
         }
     }
 
-    /// One comparison with the values of `field`, if it is there.
+    /// One comparison with the values of `field`, if it is there. A single value is compared with `eq` or
+    /// `neq`, which more connectors know than the operators on sets.
     fn names(
         &self,
         operand: LeftOperand,
@@ -129,8 +130,17 @@ impl Builder<'_> {
         field: &str,
         texts: Texts,
     ) -> Result<Option<Constraint>, TermsError> {
-        let texts = self.texts(field, texts)?;
-        Ok(texts.map(|texts| Constraint::atomic(operand, operator, RightOperand::many(texts))))
+        let Some(mut texts) = self.texts(field, texts)? else { return Ok(None) };
+        let single = match operator {
+            Operator::IsAnyOf => Some(Operator::Eq),
+            Operator::IsNoneOf => Some(Operator::Neq),
+            _ => None,
+        };
+        let (operator, right) = match (single, texts.len()) {
+            (Some(single), 1) => (single, RightOperand::one(texts.remove(0))),
+            _ => (operator, RightOperand::many(texts)),
+        };
+        Ok(Some(Constraint::atomic(operand, operator, right)))
     }
 
     /// The comparisons of `who` under `field`, with the member that each comes from.
