@@ -220,6 +220,9 @@ pub struct Transfer {
     pub sequence: Vec<TransferStep>,
     /// What was transferred.
     pub content: Option<Content>,
+    /// At a consumer: by when the terms want the data deleted, and what was done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// The decision of the policy when it was last asked, for people.
     pub decision: Option<serde_json::Value>,
 }
@@ -231,6 +234,21 @@ pub struct Content {
     pub sha256: String,
     /// Its size in bytes.
     pub bytes: u64,
+}
+
+/// How long a consumer may keep what it received, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// When all of the data was here.
+    pub received: Timestamp,
+    /// By when all copies are to be deleted.
+    pub delete_by: Timestamp,
+    /// When the node deleted the copy that it held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
+    /// When a person said that no copy is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Timestamp>,
 }
 
 /// An agreement that holds.
@@ -274,6 +292,13 @@ pub enum Note {
     Transferred {
         /// This side's identifier of it.
         transfer: String,
+    },
+    /// A consumer deleted what a transfer brought.
+    Deleted {
+        /// This side's identifier of the transfer.
+        transfer: String,
+        /// Whether a person said that no copy is left, beside the one of the node.
+        all: bool,
     },
 }
 

@@ -1,7 +1,8 @@
 //! What of the dataspace belongs into a signed log, as a document and as sentences.
 //!
 //! The document of an agreement and that of a transfer are the same on both sides, byte for byte in
-//! canonical JSON (RFC 8785): two entries with one digest prove that both parties said the same.
+//! canonical JSON (RFC 8785): two entries with one digest prove that both parties said the same. A
+//! deletion is said by the consumer alone.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,9 @@ pub const AGREEMENT: &str = "org.hiwar.agreement.v1";
 pub const AGREEMENT_END: &str = "org.hiwar.agreement-end.v1";
 /// The kind of the document about a transfer.
 pub const TRANSFER: &str = "org.hiwar.transfer.v1";
+
+/// The kind of the document about data that a consumer deleted.
+pub const DELETION: &str = "org.hiwar.deletion.v1";
 
 /// A fact for the log.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +44,9 @@ impl Record {
             Note::Agreed { agreement } => ledger.contract(agreement)?.as_ref().map(Self::agreed),
             Note::Ended { agreement } => ledger.contract(agreement)?.and_then(|c| Self::ended(&c, own)),
             Note::Transferred { transfer } => ledger.transfer(transfer)?.as_ref().map(Self::transferred),
+            Note::Deleted { transfer, all } => {
+                ledger.transfer(transfer)?.and_then(|t| Self::deleted(&t, own, *all))
+            }
         })
     }
 
@@ -122,6 +129,57 @@ impl Record {
             ],
         });
         Self { counterparty: transfer.process.counterparty.clone(), kind: TRANSFER, document, texts }
+    }
+}
+
+impl Record {
+    /// What the consumer says it deleted: the node's copy, or with `all` every copy there was.
+    fn deleted(transfer: &Transfer, own: &str, all: bool) -> Option<Self> {
+        let (retention, content) = (transfer.retention.as_ref()?, transfer.content.as_ref()?);
+        let at = if all { retention.confirmed? } else { retention.deleted? };
+        let (provider, consumer) = transfer.process.pids();
+        let (agreement, sha256) = (&transfer.agreement, &content.sha256);
+        let document = json!({
+            "kind": DELETION,
+            "agreement": agreement,
+            "dataset": transfer.dataset,
+            "providerPid": provider,
+            "consumerPid": consumer,
+            "sha256": sha256,
+            "bytes": content.bytes,
+            "by": own,
+            "copies": if all { "all" } else { "node" },
+            "at": at,
+            "due": retention.delete_by,
+        });
+        let texts = texts(if all {
+            [
+                format!(
+                    "{own} says that no copy is left of the data with SHA-256 {sha256} (agreement {agreement})."
+                ),
+                format!(
+                    "{own}은(는) SHA-256 {sha256} 데이터의 사본이 더 이상 없다고 밝힙니다(계약 {agreement})."
+                ),
+                format!(
+                    "{own} は、SHA-256 {sha256} のデータの写しが残っていないことを表明します(契約 {agreement})。"
+                ),
+                format!(
+                    "تفيد {own} بأنه لم تبق أي نسخة من البيانات ذات SHA-256 {sha256} (الاتفاق {agreement})."
+                ),
+            ]
+        } else {
+            [
+                format!(
+                    "The node of {own} deleted its copy of the data with SHA-256 {sha256} (agreement {agreement})."
+                ),
+                format!("{own}의 노드가 SHA-256 {sha256} 데이터의 사본을 삭제했습니다(계약 {agreement})."),
+                format!(
+                    "{own} のノードは、SHA-256 {sha256} のデータの写しを削除しました(契約 {agreement})。"
+                ),
+                format!("حذفت عقدة {own} نسختها من البيانات ذات SHA-256 {sha256} (الاتفاق {agreement})."),
+            ]
+        });
+        Some(Self { counterparty: transfer.process.counterparty.clone(), kind: DELETION, document, texts })
     }
 }
 

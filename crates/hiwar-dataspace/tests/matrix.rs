@@ -312,6 +312,7 @@ fn every_message_of_a_transfer_is_taken_exactly_where_the_specification_allows_i
                     permitted_until: None,
                     sequence: Vec::new(),
                     content: None,
+                    retention: None,
                     decision: None,
                 };
                 ledger.transfers.insert("own".into(), transfer);

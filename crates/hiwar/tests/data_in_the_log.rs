@@ -144,3 +144,68 @@ fn kills_while_agreements_come_in_neither_lose_nor_double_an_entry() {
         assert_eq!(made_by_the_dataspace(&both, node, &dialogue), 12);
     }
 }
+
+/// What a person does about a transfer: `data explain`, in JSON.
+fn kept(both: &Ministries, transfer: &str) -> Value {
+    both.meti(&["data", "explain", transfer, "--format", "json"]).ok().json()["transfer"].take()
+}
+
+fn document(both: &Ministries, node: &str, entry: &Value) -> Value {
+    let sha256 = file_of(entry);
+    let folder = both.person.path(node).join("attachments").join(sha256.get(..2).unwrap());
+    serde_json::from_slice(&std::fs::read(folder.join(&sha256)).unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_due_to_be_deleted_is_deleted_also_after_a_kill_and_both_logs_say_so() {
+    let (mut both, dialogue) = Ministries::talking();
+    let dataset = both.offered(r#"{ "permit": { "use": {} }, "oblige": { "delete_after": "PT6S" } }"#, TABLE);
+    let agreement = negotiated(&both, &dataset);
+    let to = both.person.path("received.csv");
+    let pulled = both.meti(&["data", "pull", &agreement, "-o", to.to_str().unwrap()]).ok();
+    assert!(pulled.err.contains("delete all copies by "), "{}", pulled.err);
+    both.kill("meti");
+    let received = both.person.path("meti").join("received");
+    let files = || std::fs::read_dir(&received).unwrap().count();
+    assert_eq!(files(), 1, "it is there until it is due");
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    both.start("meti");
+    until("the node deletes it", || files() == 0);
+    let transfer = listed(&both, "meti", "transfers")[0]["pid"].as_str().unwrap().to_owned();
+    until("the log says so", || !kept(&both, &transfer)["deletion_entry"].is_null());
+    let shown = kept(&both, &transfer);
+    let (due, deleted) = (&shown["retention"]["delete_by"], &shown["retention"]["deleted"]);
+    assert!(due.as_str().unwrap() <= deleted.as_str().unwrap(), "{shown}");
+    let entry = both.arrived("motie", &dialogue, shown["deletion_entry"].as_str().unwrap());
+    let said = document(&both, "meti", &entry);
+    assert_eq!((&said["copies"], &said["agreement"]), (&"node".into(), &agreement.clone().into()), "{said}");
+    assert_eq!(said["sha256"], shown["content"]["sha256"]);
+    both.meti(&["data", "pull", &agreement, "--transfer", &transfer, "-o", "again.csv"])
+        .refused(&["it is complete already"]);
+
+    both.meti(&["data", "deleted", &transfer]).ok();
+    both.meti(&["data", "deleted", &transfer]).ok();
+    until("the log says so", || !kept(&both, &transfer)["confirmation_entry"].is_null());
+    let entry = kept(&both, &transfer)["confirmation_entry"].as_str().unwrap().to_owned();
+    let said = document(&both, "meti", &both.arrived("motie", &dialogue, &entry));
+    assert_eq!(said["copies"], "all", "{said}");
+    both.settle(&dialogue);
+    // Agreement and transfer of both, and the two deletions of the consumer.
+    assert_eq!(made_by_the_dataspace(&both, "motie", &dialogue), 6);
+}
+
+#[test]
+fn what_may_be_kept_is_deleted_when_a_person_says_so_and_what_never_came_is_not() {
+    let (both, dialogue) = Ministries::talking();
+    let agreement = negotiated(&both, &both.offered(OPEN, TABLE));
+    let to = both.person.path("received.csv");
+    both.meti(&["data", "pull", &agreement, "-o", to.to_str().unwrap()]).ok();
+    let transfer = listed(&both, "meti", "transfers")[0]["pid"].as_str().unwrap().to_owned();
+    assert!(kept(&both, &transfer)["retention"].is_null(), "the terms name no time");
+    let provided = listed(&both, "motie", "transfers")[0]["pid"].as_str().unwrap().to_owned();
+    both.motie(&["data", "deleted", &provided]).refused(&["received nothing"]);
+    both.meti(&["data", "deleted", &transfer]).ok();
+    assert_eq!(std::fs::read_dir(both.person.path("meti").join("received")).unwrap().count(), 0);
+    until("the log says so", || !kept(&both, &transfer)["confirmation_entry"].is_null());
+    both.settle(&dialogue);
+}

@@ -8,6 +8,7 @@
 mod answer;
 mod deliver;
 mod negotiate;
+mod retention;
 mod transfers;
 
 use hiwar_trust::hash::Hash;

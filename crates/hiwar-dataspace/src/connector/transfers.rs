@@ -4,6 +4,7 @@ use hiwar_trust::hash::Hash;
 use serde_json::Value;
 
 use super::answer::refused;
+use super::retention;
 use super::{
     Caller, Connector, ENDING, Moment, NOT_ALLOWED, ON_THE_WAY, Refusal, STEPS_MAX, new_process, written,
 };
@@ -129,6 +130,7 @@ impl Connector {
             permitted_until: None,
             sequence: Vec::new(),
             content: None,
+            retention: None,
             decision: None,
         };
         if transfer.format == PUSH && transfer.address.is_none() {
@@ -235,6 +237,7 @@ impl Connector {
             permitted_until: None,
             sequence: Vec::new(),
             content: None,
+            retention: None,
             decision: None,
         };
         self.judge(&mut transfer, &contract, facts, moment);
@@ -444,8 +447,8 @@ impl Connector {
         moment: Moment,
     ) -> Result<Transfer, Refusal> {
         let mut transfer = ledger.transfer(pid)?.ok_or_else(|| Refusal::unknown(pid))?;
-        if content.is_some() {
-            transfer.content = content;
+        if let Some(content) = content {
+            retention::keep(ledger, &mut transfer, content, moment)?;
         }
         next(transfer.process.role, transfer.state, step)
             .map_err(|e| Refusal::bad(NOT_ALLOWED, e.to_string()).about(&transfer.process))?;

@@ -185,6 +185,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/data/transfers", get(data::transfers).post(data::begin_transfer))
         .route("/api/v1/data/transfers/{pid}", get(data::transfer))
         .route("/api/v1/data/transfers/{pid}/step", post(data::transfer_step))
+        .route("/api/v1/data/transfers/{pid}/deleted", post(data::deleted))
         .route("/api/v1/data/transfers/{pid}/content", get(data::content))
         .route("/api/v1/data/explain/{id}", get(data::explain))
         .layer(axum::extract::DefaultBodyLimit::max(JSON_BYTES_MAX))

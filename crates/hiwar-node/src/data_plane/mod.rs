@@ -19,6 +19,7 @@ pub use self::access::{Access, AccessError, HTTP_ENDPOINT, Renewal};
 pub use self::gate::{Admission, Gate, InboxAdmission, InboxGate, Refusal, Served};
 pub use self::inbox::Inbox;
 pub use self::partial::FileError;
+pub(crate) use self::partial::erase;
 pub use self::pull::{Progress, Pull, Pulled};
 pub use self::push::{Push, Pushed};
 pub use self::retry::{NoRenewal, NotRenewed, Renew, Retry, TransferError};

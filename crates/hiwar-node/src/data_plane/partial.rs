@@ -95,6 +95,24 @@ pub(super) struct Partial {
     length: u64,
 }
 
+/// Deletes a file or folder that was received, with what came of it before it was whole, durably.
+pub(crate) fn erase(to: &Path) -> std::io::Result<()> {
+    let absent = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    for path in [to.to_owned(), beside(to, ".partial"), beside(to, ".partial.json")] {
+        let gone = match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => std::fs::remove_dir_all(&path),
+            Ok(_) => std::fs::remove_file(&path),
+            Err(error) => Err(error),
+        };
+        gone.or_else(|error| if absent(&error) { Ok(()) } else { Err(error) })?;
+    }
+    match to.parent().map(std::fs::File::open) {
+        Some(Ok(folder)) => folder.sync_all(),
+        Some(Err(error)) if !absent(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn beside(to: &Path, ending: &str) -> PathBuf {
     let mut name = to.file_name().unwrap_or_default().to_owned();
     name.push(ending);

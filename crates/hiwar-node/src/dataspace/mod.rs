@@ -16,6 +16,7 @@ pub(crate) mod push;
 pub(crate) mod receive;
 mod recorder;
 mod renew;
+pub(crate) mod retention;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hiwar_dataspace::connector::{Connector, Moment, NOT_ALLOWED, Refusal, RefusalKind};
-use hiwar_dataspace::ledger::{Content, Ledger as _};
+use hiwar_dataspace::ledger::Content;
 use hiwar_dataspace::rules::Rules;
 use hiwar_dialogue::ledger::StoreError;
 use hiwar_store::dataspace::{DataspaceReader, Due, ProcessKind, Tx};
@@ -75,6 +76,8 @@ pub(crate) struct Dataspace {
     pub(crate) claims: Option<Arc<Claims>>,
     pub(crate) streams: gate::Streams,
     noted: Arc<Notify>,
+    /// Data came that may have to be deleted one day.
+    held: Notify,
     /// Transfers whose data this side is bringing.
     pushing: Mutex<HashSet<String>>,
     in_flight: Mutex<HashMap<String, Arc<Notify>>>,
@@ -151,6 +154,7 @@ impl Dataspace {
             callers: Callers::new(kit),
             streams: gate::Streams::default(),
             noted,
+            held: Notify::new(),
             pushing: Mutex::default(),
             in_flight: Mutex::default(),
             watched: Mutex::default(),
@@ -230,16 +234,10 @@ impl Dataspace {
 
     /// Keeps what a transfer carried.
     pub(crate) async fn keep_content(&self, pid: &str, content: Content) -> Result<(), Refusal> {
-        let wanted = pid.to_owned();
-        self.desk
-            .run(move |tx| {
-                if let Some(mut transfer) = tx.transfer(&wanted)? {
-                    transfer.content = Some(content);
-                    tx.put_transfer(&transfer)?;
-                }
-                Ok(())
-            })
-            .await
+        let (connector, moment, wanted) = (self.connector.clone(), self.moment()?, pid.to_owned());
+        self.desk.run(move |tx| connector.carried(tx, &wanted, content, moment)).await?;
+        self.held.notify_one();
+        Ok(())
     }
 
     /// Tells those who wait that a delivery for this process has been settled.
@@ -299,7 +297,7 @@ impl Prepared {
     pub(crate) async fn start(
         self,
         shared: &Arc<Shared>,
-    ) -> Result<([tokio::task::JoinHandle<()>; 2], std::thread::JoinHandle<()>), DataspaceError> {
+    ) -> Result<([tokio::task::JoinHandle<()>; 3], std::thread::JoinHandle<()>), DataspaceError> {
         if let Some(fixture) = self.fixture {
             tracing::warn!(
                 "this node runs for a conformance kit: it takes a fixed token and answers by rule"
@@ -310,8 +308,9 @@ impl Prepared {
         let waiting = self.dataspace.desk.run(|tx| tx.view().due().map_err(failed)).await;
         let waiting = waiting.map_err(|refusal| DataspaceError::Failed(refusal.reason))?;
         let recorder = tokio::spawn(recorder::record(shared.clone(), self.dataspace.clone()));
+        let retention = tokio::spawn(retention::keep_terms(shared.clone(), self.dataspace.clone()));
         self.dataspace.resume_pushes(shared).await;
         let driver = tokio::spawn(driver::drive(shared.clone(), self.dataspace, self.changes, waiting));
-        Ok(([driver, recorder], self.thread))
+        Ok(([driver, recorder, retention], self.thread))
     }
 }

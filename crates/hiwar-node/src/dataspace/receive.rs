@@ -154,6 +154,7 @@ impl Dataspace {
                 connector.step_transfer(tx, &wanted, TransferStep::Complete, None, Some(content), moment)
             })
             .await?;
+        self.held.notify_one();
         Ok((pulled, to))
     }
 }

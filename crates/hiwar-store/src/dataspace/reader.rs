@@ -112,6 +112,20 @@ impl DataspaceReader {
         rows.into_iter().map(due).collect()
     }
 
+    /// The transfers whose data the node holds and is to delete, soonest first, and by when.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn to_delete(&self, count_max: usize) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        let count_max = i64::try_from(count_max).unwrap_or(i64::MAX);
+        self.rows(
+            "SELECT pid, delete_by FROM process WHERE delete_by IS NOT NULL AND kind = 'transfer'
+             ORDER BY delete_by, number LIMIT ?1",
+            [count_max],
+            |row| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?))),
+        )
+    }
+
     /// The notes behind number `after` that are not in the signed log yet, oldest first.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ struct Columns<'a> {
     ended: bool,
     agreement: Option<&'a str>,
     dataset: &'a str,
+    delete_by: Option<Timestamp>,
 }
 
 /// One job in the writer's transaction.
@@ -169,12 +170,13 @@ impl<'a> Tx<'a> {
         let due = process.due();
         let kept = self.execute(
             "INSERT INTO process (pid, kind, role, counterparty, peer_pid, state, final, agreement, dataset,
-                due, created, changed, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                due, created, changed, body, delete_by)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              ON CONFLICT (kind, pid) DO UPDATE SET role = excluded.role,
                 counterparty = excluded.counterparty, peer_pid = excluded.peer_pid, state = excluded.state,
                 final = excluded.final, agreement = excluded.agreement, dataset = excluded.dataset,
                 due = excluded.due, created = excluded.created, changed = excluded.changed,
-                body = excluded.body",
+                body = excluded.body, delete_by = excluded.delete_by",
             params![
                 process.pid,
                 columns.kind.as_str(),
@@ -189,6 +191,7 @@ impl<'a> Tx<'a> {
                 process.created.as_millis(),
                 process.changed.as_millis(),
                 body,
+                columns.delete_by.map(Timestamp::as_millis),
             ],
         );
         kept.map_err(|error| match &process.peer_pid {
@@ -271,6 +274,7 @@ impl Ledger for Tx<'_> {
             ended: negotiation.state.is_some_and(NegotiationState::is_final),
             agreement: negotiation.agreement.as_ref().map(|a| a.id.as_str()),
             dataset: &negotiation.dataset,
+            delete_by: None,
         };
         self.put_process(&negotiation.process, &columns, &json(negotiation)?)
     }
@@ -295,6 +299,7 @@ impl Ledger for Tx<'_> {
             ended: transfer.state.is_some_and(TransferState::is_final),
             agreement: Some(&transfer.agreement),
             dataset: &transfer.dataset,
+            delete_by: transfer.retention.as_ref().filter(|r| r.deleted.is_none()).map(|r| r.delete_by),
         };
         self.put_process(&transfer.process, &columns, &json(transfer)?)
     }

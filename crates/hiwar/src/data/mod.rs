@@ -56,6 +56,13 @@ pub(crate) enum DataCommand {
     },
     /// Take a step in a negotiation or transfer by hand
     Step(show::StepArgs),
+    /// Say that no copy is left of what a transfer brought; the node deletes its own, and the log says so
+    Deleted {
+        /// The transfer
+        transfer: String,
+        #[command(flatten)]
+        node: NodeArgs,
+    },
     /// End an agreement: running transfers stop, new ones are refused
     End {
         /// The agreement
@@ -85,6 +92,7 @@ impl DataCommand {
             Self::Transfers(args) => show::transfers(&args),
             Self::Explain { id, node } => show::explain(&id, &node),
             Self::Step(args) => args.run(),
+            Self::Deleted { transfer, node } => show::deleted(&transfer, &node),
             Self::End { agreement, reason, node } => show::end(&agreement, &reason, &node),
         }
     }

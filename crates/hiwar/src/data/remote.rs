@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use super::offer::datasets_table;
-use super::show::negotiation_text;
+use super::show::{negotiation_text, retention};
 use super::{PartyArgs, segment, with_client};
 use crate::commands::{list, print, print_json, text};
 
@@ -170,6 +170,7 @@ impl PullArgs {
                 print_json(&made)?;
             } else {
                 eprintln!("transfer {}: {} bytes", text(&made, "/transfer"), made["bytes"]);
+                say_by_when_to_delete(&client, text(&made, "/transfer")).await?;
                 print(&format!("{}  {}", text(&made, "/sha256"), self.output.display()))?;
             }
             Ok(ExitCode::SUCCESS)
@@ -219,12 +220,21 @@ impl PushArgs {
                 print_json(&made)?;
             } else {
                 eprintln!("transfer {}: {} bytes", text(&made, "/transfer"), made["bytes"]);
+                say_by_when_to_delete(&client, text(&made, "/transfer")).await?;
                 let to = self.output.as_ref().map_or_else(|| "-".into(), |o| o.display().to_string());
                 print(&format!("{}  {to}", text(&made, "/sha256")))?;
             }
             Ok(ExitCode::SUCCESS)
         })
     }
+}
+
+async fn say_by_when_to_delete(client: &ApiClient, transfer: &str) -> anyhow::Result<()> {
+    let kept = client.get(&format!("/api/v1/data/transfers/{}", segment(transfer))).await?;
+    if let Some(said) = retention(&kept) {
+        eprintln!("{}", said.trim_start());
+    }
+    Ok(())
 }
 
 /// Copies what the node has into a file or folder; nothing half-written stays.

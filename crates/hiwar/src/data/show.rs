@@ -73,7 +73,18 @@ pub(crate) fn agreements(args: &ListArgs) -> anyhow::Result<ExitCode> {
 pub(crate) fn transfers(args: &ListArgs) -> anyhow::Result<ExitCode> {
     args.show(
         "transfers",
-        &["TRANSFER", "ROLE", "WITH", "STATE", "BYTES", "SHA-256", "AGREEMENT", "ENTRY"],
+        &[
+            "TRANSFER",
+            "ROLE",
+            "WITH",
+            "STATE",
+            "BYTES",
+            "SHA-256",
+            "DELETE BY",
+            "DELETED",
+            "AGREEMENT",
+            "ENTRY",
+        ],
         &[
             "/pid",
             "/role",
@@ -81,6 +92,8 @@ pub(crate) fn transfers(args: &ListArgs) -> anyhow::Result<ExitCode> {
             "/state",
             "/content/bytes",
             "/content/sha256",
+            "/retention/delete_by",
+            "/retention/deleted",
             "/agreement",
             "/entry",
         ],
@@ -147,6 +160,36 @@ fn course(item: &Value) -> Vec<String> {
     lines
 }
 
+/// By when what was received is to be deleted, and what was done about it.
+pub(super) fn retention(item: &Value) -> Option<String> {
+    let kept = item.get("retention").filter(|kept| !kept.is_null())?;
+    let due = text(kept, "/delete_by");
+    Some(match (kept["confirmed"].as_str(), kept["deleted"].as_str()) {
+        (Some(at), _) => format!("  due to be deleted by {due}; no copy is left since {at}"),
+        (None, Some(at)) => format!(
+            "  due to be deleted by {due}; the node deleted its copy at {at}; once your own copies are gone: hiwar data deleted {}",
+            text(item, "/pid")
+        ),
+        (None, None) => format!("  delete all copies by {due}; the node deletes its own then"),
+    })
+}
+
+pub(crate) fn deleted(transfer: &str, node: &NodeArgs) -> anyhow::Result<ExitCode> {
+    with_client(node, async |client| {
+        let path = format!("/api/v1/data/transfers/{}/deleted", segment(transfer));
+        let made = client.post(&path, &json!({})).await?;
+        if node.format == Format::Json {
+            print_json(&made)?;
+        } else {
+            eprintln!(
+                "The log says that no copy of {transfer} is left since {}.",
+                text(&made, "/retention/confirmed")
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
 pub(crate) fn explain(id: &str, node: &NodeArgs) -> anyhow::Result<ExitCode> {
     with_client(node, async |client| {
         let found = client.get(&format!("/api/v1/data/explain/{}", segment(id))).await?;
@@ -165,6 +208,7 @@ pub(crate) fn explain(id: &str, node: &NodeArgs) -> anyhow::Result<ExitCode> {
                 cell(item, "/state")
             )];
             lines.extend(course(item));
+            lines.extend(retention(item));
             print(&lines.join("\n"))?;
         } else if let Some(item) = found.get("agreement") {
             print(&serde_json::to_string_pretty(item)?)?;

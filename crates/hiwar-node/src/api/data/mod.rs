@@ -6,8 +6,8 @@ mod remote;
 
 pub(super) use offers::{check, list as datasets, offer, offer_many, withdraw};
 pub(super) use processes::{
-    agreements, content, end_agreement, explain, negotiation, negotiation_step, negotiations, transfer,
-    transfer_step, transfers,
+    agreements, content, deleted, end_agreement, explain, negotiation, negotiation_step, negotiations,
+    transfer, transfer_step, transfers,
 };
 pub(super) use remote::{begin_transfer, catalog, negotiate, pull, push};
 

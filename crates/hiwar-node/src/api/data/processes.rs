@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hiwar_dataspace::ledger::{Contract, Ending, Ledger as _, Negotiation, Note, Process, Transfer, Why};
 use hiwar_dataspace::negotiation::NegotiationStep;
@@ -21,6 +21,7 @@ use crate::api::{ApiError, By, must_be_operator};
 use crate::data_plane::source::{FolderSource, MANIFEST_TYPE, is_inner};
 use crate::dataspace::failed;
 use crate::dataspace::receive::place;
+use crate::dataspace::retention::NotDeleted;
 use crate::node::Shared;
 
 /// Rows in one answer.
@@ -77,8 +78,12 @@ fn with_entry(made: Value, name: &str, note: &Note, reader: &DataspaceReader) ->
 }
 
 fn logged_transfer(transfer: &Transfer, reader: &DataspaceReader) -> Result<Value, StoreError> {
-    let note = Note::Transferred { transfer: transfer.process.pid.clone() };
-    with_entry(transfer_json(transfer), "entry", &note, reader)
+    let pid = &transfer.process.pid;
+    let made =
+        with_entry(transfer_json(transfer), "entry", &Note::Transferred { transfer: pid.clone() }, reader)?;
+    let made =
+        with_entry(made, "deletion_entry", &Note::Deleted { transfer: pid.clone(), all: false }, reader)?;
+    with_entry(made, "confirmation_entry", &Note::Deleted { transfer: pid.clone(), all: true }, reader)
 }
 
 fn logged_contract(contract: &Contract, reader: &DataspaceReader) -> Result<Value, StoreError> {
@@ -98,6 +103,7 @@ fn transfer_json(transfer: &Transfer) -> Value {
             "format": transfer.format,
             "permitted_until": transfer.permitted_until,
             "content": transfer.content,
+            "retention": transfer.retention,
             "decision": transfer.decision,
         }),
     )
@@ -271,6 +277,27 @@ pub(crate) async fn transfer_step(
     Ok(Json(transfer_json(&dataspace.desk.run(step).await?)))
 }
 
+/// `POST /api/v1/data/transfers/{pid}/deleted`: a person says that no copy is left of what was received;
+/// the node deletes its own.
+pub(crate) async fn deleted(
+    State(shared): State<Arc<Shared>>,
+    caller: By,
+    Path(pid): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    must_be_operator(&caller)?;
+    let transfer = shared.dataspace().delete(&shared.dir, &pid, true).await?;
+    Ok(Json(transfer_json(&transfer)))
+}
+
+impl From<NotDeleted> for ApiError {
+    fn from(not: NotDeleted) -> Self {
+        match not {
+            NotDeleted::Refused(refusal) => refusal.into(),
+            other @ NotDeleted::Disk(_) => Self::internal(other),
+        }
+    }
+}
+
 /// Why an agreement is ended.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -332,6 +359,12 @@ pub(crate) async fn content(
 ) -> Result<Response, ApiError> {
     must_be_operator(&caller)?;
     let mut path = place(&shared.dir, &pid);
+    let wanted_pid = pid.clone();
+    let kept = shared.dataspace().desk.run(move |tx| Ok(tx.transfer(&wanted_pid)?.and_then(|t| t.retention)));
+    if let Some((at, due)) = kept.await?.and_then(|r| Some((r.deleted?, r.delete_by))) {
+        let why = format!("what this transfer brought was deleted at {at}; it was due by {due}");
+        return Err(ApiError::new(StatusCode::GONE, "deleted", why));
+    }
     let nothing = || ApiError::not_found("no content of this transfer is here; `hiwar data pull` brings it");
     let is_folder = tokio::fs::metadata(&path).await.map_err(|_| nothing())?.is_dir();
     match wanted.path {
