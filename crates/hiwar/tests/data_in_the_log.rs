@@ -106,7 +106,17 @@ fn an_agreement_is_logged_once_also_when_the_node_was_killed_in_between() {
     let dataset = both.offered(OPEN, TABLE);
     let agreement = negotiated(&both, &dataset);
     let entry = entry_of(&both, "motie", "agreements", &dialogue)["entry"]["id"].clone();
+    // Meanwhile another dialogue becomes the one for what the dataspace says.
+    let other = both.open();
+    both.wait_for_dialogue("meti", 2);
+    both.meti(&["dialogue", "assent", &other]).ok();
+    until("the assent to arrive", || {
+        both.motie(&["dialogue", "list"]).ok().out.matches("  open  ").count() == 2
+    });
     both.kill("motie");
+    let config = both.person.path("motie").join("hiwar.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{text}\n[dataspace]\ndialogue = \"{other}\"\n")).unwrap();
     // As if the kill had come after the log's commit and before the dataspace's: the fact still waits.
     let mut store = DataspaceStore::open(&both.person.path("motie")).unwrap();
     store.job(|tx| tx.note(&Note::Agreed { agreement })).unwrap();
@@ -121,6 +131,7 @@ fn an_agreement_is_logged_once_also_when_the_node_was_killed_in_between() {
     entry_of(&both, "meti", "agreements", &dialogue);
     until("the entries of both are on both", || made_by_the_dataspace(&both, "motie", &dialogue) >= 2);
     assert_eq!(made_by_the_dataspace(&both, "motie", &dialogue), 2);
+    assert_eq!(made_by_the_dataspace(&both, "motie", &other), 0);
 }
 
 #[test]
@@ -152,8 +163,7 @@ fn kept(both: &Ministries, transfer: &str) -> Value {
 
 fn document(both: &Ministries, node: &str, entry: &Value) -> Value {
     let sha256 = file_of(entry);
-    let folder = both.person.path(node).join("attachments").join(sha256.get(..2).unwrap());
-    serde_json::from_slice(&std::fs::read(folder.join(&sha256)).unwrap()).unwrap()
+    serde_json::from_slice(&std::fs::read(whole_file(&both.person.path(node), &sha256)).unwrap()).unwrap()
 }
 
 #[test]

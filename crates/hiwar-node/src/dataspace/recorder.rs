@@ -144,7 +144,8 @@ async fn done(dataspace: &Arc<Dataspace>, written: Vec<(i64, String)>) -> Result
 }
 
 enum Drafted {
-    /// The entry is there already: the node stopped before it could be noted.
+    /// The entry is there already, in this dialogue or another one: the node stopped before it could be
+    /// noted, and a dialogue may have been opened since.
     Already(EntryId),
     New(Draft),
 }
@@ -159,7 +160,7 @@ async fn draft(shared: &Arc<Shared>, record: &Record, place: Place) -> Result<Dr
         upload.finish()
     });
     let (sha256, size) = stored.await??;
-    let written = shared.read(move |reader| reader.own_entry_with(&place.dialogue, &sha256)).await?;
+    let written = shared.read(move |reader| reader.own_entry_with(&sha256)).await?;
     if let Some(entry) = written {
         return Ok(Drafted::Already(entry));
     }

@@ -274,15 +274,21 @@ impl SqliteReader {
         Ok(found)
     }
 
-    /// This node's own newest entry of a dialogue that carries a file, if there is one.
+    /// An entry of this node's own that carries a file, whatever dialogue it is in; of several in one
+    /// dialogue the newest.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn own_entry_with(
-        &self,
-        dialogue: &DialogueId,
-        sha256: &Hash,
-    ) -> Result<Option<EntryId>, StoreError> {
+    pub fn own_entry_with(&self, sha256: &Hash) -> Result<Option<EntryId>, StoreError> {
+        for dialogue in self.attachment_dialogues(sha256)? {
+            if let Some(entry) = self.own_entry_in(&dialogue, sha256)? {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    fn own_entry_in(&self, dialogue: &DialogueId, sha256: &Hash) -> Result<Option<EntryId>, StoreError> {
         let Some(number) = self.database.dialogues.find(&self.database.connection, dialogue)? else {
             return Ok(None);
         };
