@@ -227,6 +227,35 @@ pub struct Transfer {
     pub decision: Option<serde_json::Value>,
 }
 
+impl Transfer {
+    /// A transfer at its beginning.
+    pub fn new(
+        process: Process<TransferStep>,
+        (agreement, dataset): (String, String),
+        format: String,
+        statement: Statement,
+        address: Option<DataAddress>,
+    ) -> Self {
+        Self {
+            process,
+            state: None,
+            agreement,
+            dataset,
+            format,
+            statement,
+            address,
+            token: None,
+            token_expires: None,
+            refresh: None,
+            permitted_until: None,
+            sequence: Vec::new(),
+            content: None,
+            retention: None,
+            decision: None,
+        }
+    }
+}
+
 /// What was transferred.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {

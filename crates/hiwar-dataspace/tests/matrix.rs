@@ -298,23 +298,10 @@ fn every_message_of_a_transfer_is_taken_exactly_where_the_specification_allows_i
         for state in TransferState::ALL {
             for (name, call) in transfer_calls(role) {
                 let mut ledger = MemoryLedger::default();
-                let transfer = Transfer {
-                    process: process(role),
-                    state: Some(state),
-                    agreement: "urn:a".into(),
-                    dataset: "urn:d".into(),
-                    format: "HttpData-PULL".into(),
-                    statement: Statement::default(),
-                    address: None,
-                    token: None,
-                    token_expires: None,
-                    refresh: None,
-                    permitted_until: None,
-                    sequence: Vec::new(),
-                    content: None,
-                    retention: None,
-                    decision: None,
-                };
+                let about = ("urn:a".into(), "urn:d".into());
+                let mut transfer =
+                    Transfer::new(process(role), about, "HttpData-PULL".into(), Statement::default(), None);
+                transfer.state = Some(state);
                 ledger.transfers.insert("own".into(), transfer);
                 let before = ledger.clone();
                 let outcome = connector().transfer_called(

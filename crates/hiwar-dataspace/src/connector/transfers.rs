@@ -116,23 +116,13 @@ impl Connector {
         ledger.put_contract(&contract)?;
         let pid = moment.uuid("transfer");
         let address = new.provider_address.as_deref().unwrap_or(&contract.address);
-        let mut transfer = Transfer {
-            process: new_process(pid.clone(), Role::Consumer, &contract.counterparty, address, moment.now),
-            state: None,
-            agreement: new.agreement.clone(),
-            dataset: contract.agreement.target.clone(),
-            format: new.format.clone(),
-            statement: new.statement.clone(),
-            address: new.address,
-            token: None,
-            token_expires: None,
-            refresh: None,
-            permitted_until: None,
-            sequence: Vec::new(),
-            content: None,
-            retention: None,
-            decision: None,
-        };
+        let mut transfer = Transfer::new(
+            new_process(pid.clone(), Role::Consumer, &contract.counterparty, address, moment.now),
+            (new.agreement.clone(), contract.agreement.target.clone()),
+            new.format.clone(),
+            new.statement.clone(),
+            new.address,
+        );
         if transfer.format == PUSH && transfer.address.is_none() {
             transfer.address = Some(self.inbox(&mut transfer, moment));
         }
@@ -223,23 +213,9 @@ impl Connector {
             marking: request.marking.or_else(|| contract.statement.marking.clone()),
             ..contract.statement.clone()
         };
-        let mut transfer = Transfer {
-            process,
-            state: Some(TransferState::Requested),
-            agreement: contract.agreement.id.clone(),
-            dataset: contract.agreement.target.clone(),
-            format: request.format,
-            statement,
-            address: request.data_address,
-            token: None,
-            token_expires: None,
-            refresh: None,
-            permitted_until: None,
-            sequence: Vec::new(),
-            content: None,
-            retention: None,
-            decision: None,
-        };
+        let about = (contract.agreement.id.clone(), contract.agreement.target.clone());
+        let mut transfer = Transfer::new(process, about, request.format, statement, request.data_address);
+        transfer.state = Some(TransferState::Requested);
         self.judge(&mut transfer, &contract, facts, moment);
         contract.transfers += 1;
         ledger.put_contract(&contract)?;

@@ -1,6 +1,6 @@
 use hiwar_dataspace::ledger::{
     Content, Contract, Ending, Ledger, LedgerError, MemoryLedger, Negotiation, Note, Outgoing, Process,
-    Scheduled, Statement, Taken, Transfer, Why,
+    Retention, Scheduled, Statement, Taken, Transfer, Why,
 };
 use hiwar_dataspace::negotiation::{NegotiationState, NegotiationStep, Role};
 use hiwar_dataspace::policy::Agreement;
@@ -110,6 +110,12 @@ pub(super) fn transfer(pid: u8, form: u8, time: i64) -> Transfer {
         permitted_until: Some(at(time)),
         sequence: vec![TransferStep::Complete],
         content: Some(Content { sha256: "11".repeat(32), bytes: u64::from(form) }),
+        retention: form.is_multiple_of(3).then(|| Retention {
+            received: at(time),
+            delete_by: at(time + i64::from(form)),
+            deleted: form.is_multiple_of(2).then(|| at(time)),
+            confirmed: None,
+        }),
         decision: None,
     }
 }
@@ -219,6 +225,7 @@ proptest! {
         let notes: Vec<Note> = store.view().notes_waiting(0, usize::MAX).unwrap().into_iter().map(|w| w.note).collect();
         assert_eq!(notes, memory.notes);
         check_due(store.view(), &memory);
+        check_to_delete(store.view(), &memory);
         check_lists(store.view(), &memory);
     }
 }
@@ -231,6 +238,18 @@ fn check_due(reader: &DataspaceReader, memory: &MemoryLedger) {
         negotiations.chain(memory.transfers.values().filter_map(|t| t.process.due())).collect();
     expected.sort();
     assert_eq!(due.iter().filter_map(|d| d.due).collect::<Vec<_>>(), expected);
+}
+
+fn check_to_delete(reader: &DataspaceReader, memory: &MemoryLedger) {
+    let kept = memory.transfers.values().filter_map(|t| Some((t, t.retention.as_ref()?)));
+    let due = kept.filter(|(_, kept)| kept.deleted.is_none());
+    let mut due: Vec<_> = due.map(|(t, kept)| (kept.delete_by, t.process.pid.clone())).collect();
+    due.sort();
+    let found = reader.to_delete(usize::MAX).unwrap();
+    assert!(found.is_sorted_by_key(|(_, by)| *by), "soonest first: {found:?}");
+    let mut found: Vec<_> = found.into_iter().map(|(pid, by)| (by, pid)).collect();
+    found.sort();
+    assert_eq!(found, due);
 }
 
 fn fits<S>(filter: &ProcessFilter, process: &Process<S>, state: Option<&str>) -> bool {
