@@ -357,7 +357,7 @@ fn a_dry_run_says_who_could_get_the_data_who_not_and_why() {
             false,
             vec![],
             text(&[
-                "the participant's country must be known, by a credential or its card, and must be KR or JP",
+                "the participant's country must be known (a Hiwar node: [dataspace.countries] in hiwar.toml), and must be KR or JP",
             ]),
         ),
     ];

@@ -132,7 +132,7 @@ fn names(atomic: &Atomic, request: &Request<'_>, way: Way) -> String {
             format!("the participant must {not}belong to {joined}")
         }
         LeftOperand::Country if request.participant.country.is_none() => format!(
-            "the participant's country must be known, by a credential or its card, and must {not}be {or}"
+            "the participant's country must be known (a Hiwar node: [dataspace.countries] in hiwar.toml), and must {not}be {or}"
         ),
         LeftOperand::Country => format!("the participant's country must {not}be {or}"),
         LeftOperand::Purpose if way != Way::NotAmong => format!("state the purpose {or} with the request"),

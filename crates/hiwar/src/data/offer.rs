@@ -90,13 +90,14 @@ async fn check(client: &ApiClient, node: &NodeArgs, file: &Path, terms: &str) ->
 fn findings(file: &Path, found: &Value) {
     for finding in list(found, "/findings") {
         let part = |name: &str| text(finding, &format!("/{name}")).to_owned();
+        let mend = Some(part("mend")).filter(|mend| !mend.is_empty()).map(|mend| format!("; {mend}"));
         eprintln!(
-            "{}: {}, {}: {}; {}",
+            "{}: {}, {}: {}{}",
             part("severity"),
             file.display(),
             part("place"),
             part("problem"),
-            part("mend")
+            mend.unwrap_or_default()
         );
     }
 }
