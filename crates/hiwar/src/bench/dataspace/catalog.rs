@@ -31,7 +31,7 @@ pub(super) struct Pages {
     pub(super) what: &'static str,
     pub(super) gzip: bool,
     pub(super) datasets: usize,
-    pub(super) bytes: usize,
+    pub(super) bytes: Option<usize>,
     #[serde(flatten)]
     pub(super) spread: Spread,
 }
@@ -138,7 +138,7 @@ async fn pages(consumer: &AsConsumer, wanted: &Wanted, gzip: bool, count: usize)
         }
         times.push(took);
     }
-    Ok(Pages { what: wanted.what, gzip, datasets, bytes, spread: Spread::of(times) })
+    Ok(Pages { what: wanted.what, gzip, datasets, bytes: Some(bytes), spread: Spread::of(times) })
 }
 
 /// The first page as a desk at the consumer sees it: asked of its own node, which asks the provider.
@@ -155,7 +155,7 @@ async fn through_consumer(peers: &Peers, count: usize) -> anyhow::Result<Pages> 
         what: "first page, asked of the consumer's node",
         gzip: true,
         datasets,
-        bytes: 0,
+        bytes: None,
         spread: Spread::of(times),
     })
 }

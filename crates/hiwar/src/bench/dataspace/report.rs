@@ -94,7 +94,10 @@ fn catalog(r: &Report, rows: &mut Vec<Row>) {
         rows.push(row(
             &format!("  {}", page.what),
             spread(&page.spread),
-            format!("{coding}, {} bytes", page.bytes),
+            match page.bytes {
+                Some(bytes) => format!("{coding}, {bytes} bytes"),
+                None => format!("{coding} between the nodes, JSON to the desk"),
+            },
         ));
     }
     rows.push(memory("  memory", &r.catalog_memory));
