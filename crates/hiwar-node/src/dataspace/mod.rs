@@ -16,6 +16,7 @@ pub(crate) mod push;
 pub(crate) mod receive;
 mod recorder;
 mod renew;
+mod typed;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
