@@ -16,7 +16,9 @@ pub mod random;
 pub mod runner;
 pub mod sample;
 
-use bodies::{claims, entry, evidence, http, identity, json, key, merkle, note, radar, receipt, text, wire};
+use bodies::{
+    claims, dataspace, entry, evidence, http, identity, json, key, merkle, note, radar, receipt, text, wire,
+};
 
 /// A fuzz target: its name, its body, and its valid inputs.
 pub type Target = (&'static str, fn(&[u8]), fn() -> Vec<Vec<u8>>);
@@ -68,6 +70,14 @@ pub const TARGETS: &[Target] = &[
     ("claims_presentation", claims::claims_presentation, claims::claims_presentation_seeds),
     ("claims_status", claims::claims_status, claims::claims_status_seeds),
     ("claims_query", claims::claims_query, claims::claims_query_seeds),
+    ("dsp_negotiation", dataspace::dsp_negotiation, dataspace::dsp_negotiation_seeds),
+    ("dsp_transfer", dataspace::dsp_transfer, dataspace::dsp_transfer_seeds),
+    ("dsp_catalog_request", dataspace::dsp_catalog_request, dataspace::dsp_catalog_request_seeds),
+    ("dsp_catalog", dataspace::dsp_catalog, dataspace::dsp_catalog_seeds),
+    ("dsp_data_address", dataspace::dsp_data_address, dataspace::dsp_data_address_seeds),
+    ("dsp_version", dataspace::dsp_version, dataspace::dsp_version_seeds),
+    ("dsp_policy", dataspace::dsp_policy, dataspace::dsp_policy_seeds),
+    ("dsp_terms", dataspace::dsp_terms, dataspace::dsp_terms_seeds),
 ];
 
 /// The target with this name.

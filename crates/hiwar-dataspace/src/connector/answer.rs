@@ -1,5 +1,6 @@
 //! What a side does by itself in a negotiation, and the messages that it writes.
 
+use super::negotiate::{ID_IN_USE, ID_IN_USE_WHY};
 use super::{Connector, Moment, Refusal, written};
 use crate::ledger::{Ledger, Negotiation, Statement, Why};
 use crate::negotiation::{NegotiationState, NegotiationStep, Role};
@@ -33,7 +34,7 @@ impl Connector {
     ) -> Result<(), Refusal> {
         let chosen = match negotiation.process.role {
             Role::Provider => self.provider_reply(ledger, negotiation, facts, moment)?,
-            Role::Consumer => self.consumer_reply(negotiation)?,
+            Role::Consumer => self.consumer_reply(ledger, negotiation)?,
         };
         let Some((step, why)) = chosen else { return Ok(()) };
         if self.rules.pause_ms > 0 {
@@ -132,7 +133,7 @@ impl Connector {
         Ok(Some((NegotiationStep::Terminate, Some(why))))
     }
 
-    fn consumer_reply(&self, negotiation: &Negotiation) -> Result<Next, Refusal> {
+    fn consumer_reply(&self, ledger: &impl Ledger, negotiation: &Negotiation) -> Result<Next, Refusal> {
         let rule = self.rules.consumer.get(&negotiation.dataset).copied().unwrap_or_default();
         let reply = match negotiation.state {
             Some(NegotiationState::Requested) => rule.on_idle,
@@ -144,9 +145,9 @@ impl Connector {
             Reply::Accept => go(NegotiationStep::Accept),
             Reply::Counter => go(NegotiationStep::Request),
             Reply::Terminate => end("ended-by-rule", "a rule of this consumer ends this negotiation"),
-            Reply::Verify => self.consumer_verification(negotiation),
+            Reply::Verify => self.consumer_verification(ledger, negotiation)?,
             Reply::Decide => match negotiation.state {
-                Some(NegotiationState::Agreed) => self.consumer_verification(negotiation),
+                Some(NegotiationState::Agreed) => self.consumer_verification(ledger, negotiation)?,
                 // An offer is taken by itself only when it says what was asked for.
                 Some(NegotiationState::Offered) if self.was_asked_for(negotiation) => {
                     go(NegotiationStep::Accept)
@@ -167,29 +168,37 @@ impl Connector {
     }
 
     /// The agreement must say what the offer said, between the two who negotiated.
-    fn consumer_verification(&self, negotiation: &Negotiation) -> Next {
-        let Some(agreement) = &negotiation.agreement else { return None };
+    fn consumer_verification(
+        &self,
+        ledger: &impl Ledger,
+        negotiation: &Negotiation,
+    ) -> Result<Next, Refusal> {
+        let Some(agreement) = &negotiation.agreement else { return Ok(None) };
         if !agreement.keeps(&negotiation.offer) {
-            return end(
+            return Ok(end(
                 "other-terms",
                 "the agreement does not say what was offered; its policy or target differs",
-            );
+            ));
         }
         if agreement.assigner != negotiation.process.counterparty {
             let reason = format!(
                 "the agreement's assigner is {:?}; you are {:?}",
                 agreement.assigner, negotiation.process.counterparty
             );
-            return end("wrong-assigner", reason);
+            return Ok(end("wrong-assigner", reason));
         }
         if agreement.assignee != self.participant {
             let reason = format!(
                 "the agreement's assignee is {:?}; this is {:?}",
                 agreement.assignee, self.participant
             );
-            return end("wrong-assignee", reason);
+            return Ok(end("wrong-assignee", reason));
         }
-        go(NegotiationStep::Verify)
+        // Two agreements of one name could not be told apart when data are asked for.
+        if ledger.contract(&agreement.id)?.is_some_and(|held| held.negotiation != negotiation.process.pid) {
+            return Ok(end(ID_IN_USE, ID_IN_USE_WHY));
+        }
+        Ok(go(NegotiationStep::Verify))
     }
 
     /// Writes the message of a step; it is due now.

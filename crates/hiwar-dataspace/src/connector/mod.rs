@@ -111,6 +111,8 @@ pub struct Refusal {
 
 /// What is said to the other side while this side's last word is on the way.
 const ENDING: &str = "this side has sent a message that ends the process; it is on the way";
+/// What is said to a consumer whose start crosses that of the provider.
+const STARTING: &str = "this side has sent a start with a new address and token; it is on the way";
 /// What is said to a person while the outcome of a message is not known.
 const ON_THE_WAY: &str =
     "a message after which that is not allowed is on the way; wait for its outcome, or end the process";

@@ -59,6 +59,12 @@ impl NegotiationCall {
     }
 }
 
+/// The code of a refusal of an agreement whose identifier is that of another one.
+pub(super) const ID_IN_USE: &str = "agreement-id-in-use";
+/// Why it is refused.
+pub(super) const ID_IN_USE_WHY: &str =
+    "the agreement's @id is that of another agreement held here; give each agreement its own";
+
 /// A negotiation that a person begins as consumer.
 #[derive(Clone, Debug)]
 pub struct NewNegotiation {
@@ -298,8 +304,10 @@ impl Connector {
         moment: Moment,
     ) -> Result<(), Refusal> {
         let Some(agreement) = &negotiation.agreement else { return Ok(()) };
-        if ledger.contract(&agreement.id)?.is_some() {
-            return Ok(());
+        match ledger.contract(&agreement.id)? {
+            Some(held) if held.negotiation == negotiation.process.pid => return Ok(()),
+            Some(_) => return Err(Refusal::bad(ID_IN_USE, ID_IN_USE_WHY).about(&negotiation.process)),
+            None => {}
         }
         ledger.put_contract(&Contract {
             agreement: agreement.clone(),

@@ -6,13 +6,15 @@ use serde_json::Value;
 use super::answer::refused;
 use super::retention;
 use super::{
-    Caller, Connector, ENDING, Moment, NOT_ALLOWED, ON_THE_WAY, Refusal, STEPS_MAX, new_process, written,
+    Caller, Connector, ENDING, Moment, NOT_ALLOWED, ON_THE_WAY, Refusal, STARTING, STEPS_MAX, new_process,
+    written,
 };
 use crate::catalog::PUSH;
 use crate::ledger::{Content, Contract, Ending, Ledger, Note, Statement, Transfer, Why};
 use crate::negotiation::Role;
 use crate::policy::{Participant, Phase, Request, evaluate, next_change, permits};
 use crate::transfer::{TransferState, TransferStep, next};
+use crate::wire::read::shown;
 use crate::wire::{
     CompletionMessage, Context, DataAddress, EndpointProperty, StartMessage, SuspensionMessage,
     TransferRequest, TransferStatus, TransferTermination, reason_text,
@@ -187,6 +189,17 @@ impl Connector {
                 format!("the agreement was ended: {}", ended.why.reasons.join("; ")),
             ));
         }
+        // A dataset that is offered no longer has no formats to compare with; its data plane says so.
+        if let Some(dataset) = ledger.dataset(&contract.agreement.target)?
+            && !dataset.formats.contains(&request.format)
+        {
+            let reason = format!(
+                "format: {:?} is not offered for this dataset; ask for {}",
+                shown(&request.format),
+                dataset.formats.join(" or ")
+            );
+            return Err(refused("format-not-offered", reason));
+        }
         if request.format == PUSH && request.data_address.as_ref().is_none_or(|a| a.endpoint.is_none()) {
             return Err(refused("missing-address", "dataAddress: a push needs one with an endpoint".into()));
         }
@@ -326,6 +339,13 @@ impl Connector {
         };
         if ends {
             return Err(Refusal::bad(NOT_ALLOWED, ENDING).about(&transfer.process));
+        }
+        // A provider's start brings a new token, and the old one is worth nothing since it was written. Were
+        // the consumer's start taken in its place, the consumer would never learn the new one.
+        let brings_token = transfer.process.role == Role::Provider && transfer.format != PUSH;
+        let crossed = transfer.process.pending.as_ref().is_some_and(|p| p.step == TransferStep::Start);
+        if brings_token && crossed && step == TransferStep::Start {
+            return Err(Refusal::bad(NOT_ALLOWED, STARTING).about(&transfer.process));
         }
         if transfer.process.history.len() >= STEPS_MAX && !state.is_final() {
             let reason = format!("this transfer has {STEPS_MAX} steps; end it and begin another");

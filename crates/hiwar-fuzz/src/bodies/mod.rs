@@ -1,6 +1,7 @@
 //! The bodies, by what they read. Each asserts what must hold for every input.
 
 pub mod claims;
+pub mod dataspace;
 pub mod entry;
 pub mod evidence;
 pub mod http;

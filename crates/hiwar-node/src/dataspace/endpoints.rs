@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use hiwar_dataspace::catalog::{Filter, PAGE_DATASETS};
+use hiwar_dataspace::catalog::{Filter, PAGE_DATASETS, PUSH};
 use hiwar_dataspace::connector::{Caller, NegotiationCall, Refusal, RefusalKind, TransferCall};
 use hiwar_dataspace::ledger::Ledger as _;
 use hiwar_dataspace::policy::{Offer, Phase, Request, permits};
@@ -31,13 +31,13 @@ use crate::clock::now;
 use crate::node::Shared;
 
 /// Largest message taken.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The identifier of the one data service of the catalog.
 pub(crate) const SERVICE: &str = "urn:hiwar:connector";
 
 /// What a request is about, for the form of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum About {
+pub(super) enum About {
     Catalog,
     Process(ProcessKind),
 }
@@ -53,7 +53,12 @@ pub(crate) struct Failed {
 }
 
 impl Failed {
-    fn new(status: StatusCode, about: About, code: &'static str, reason: impl Into<String>) -> Self {
+    pub(super) fn new(
+        status: StatusCode,
+        about: About,
+        code: &'static str,
+        reason: impl Into<String>,
+    ) -> Self {
         Self { status, about, code, reason: reason.into(), pids: Default::default() }
     }
 
@@ -171,6 +176,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     }
     routes
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(super::typed::typed))
         .layer(middleware::from_fn(super::gzip::compress))
         .with_state(shared)
 }
@@ -317,21 +323,17 @@ async fn negotiation_offer(
     begun(&shared, &headers, &body, NegotiationCall::Offer).await
 }
 
-/// A callback address is looked at before anything is kept under it.
-async fn check_callback(
+/// An address is looked at before anything is kept under it.
+async fn check_address(
     shared: &Shared,
     known: &Known,
-    address: Option<&String>,
+    address: &str,
     kind: ProcessKind,
+    (code, member): (&'static str, &str),
 ) -> Result<(), Failed> {
-    let Some(address) = address else { return Ok(()) };
     let wrong = |problem: String| {
-        Failed::new(
-            StatusCode::BAD_REQUEST,
-            About::Process(kind),
-            "callback-address",
-            format!("callbackAddress: {problem}"),
-        )
+        let reason = format!("{member}: {problem}");
+        Failed::new(StatusCode::BAD_REQUEST, About::Process(kind), code, reason)
     };
     let url = reqwest::Url::parse(address).map_err(|e| wrong(format!("{e}; write an https address")))?;
     let trust = super::callers::trust(shared, &known.id);
@@ -342,6 +344,9 @@ async fn check_callback(
         }
     }
 }
+
+const CALLBACK: (&str, &str) = ("callback-address", "callbackAddress");
+const INBOX: (&str, &str) = ("data-address", "dataAddress.endpoint");
 
 trait Opening: Message + Send + 'static {
     fn callback(&self) -> Option<&String>;
@@ -367,7 +372,9 @@ async fn begun<M: Opening>(
 ) -> Result<Response, Failed> {
     let known = caller_of(shared, headers, NEGOTIATION).await?;
     let message: M = read(body, NEGOTIATION)?;
-    check_callback(shared, &known, message.callback(), NEGOTIATION).await?;
+    if let Some(callback) = message.callback() {
+        check_address(shared, &known, callback, NEGOTIATION, CALLBACK).await?;
+    }
     let (message, digest) = (call(message), Hash::of(body));
     let dataspace = shared.dataspace();
     let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);
@@ -441,7 +448,11 @@ async fn transfer_request(
 ) -> Result<Response, Failed> {
     let known = caller_of(&shared, &headers, TRANSFER).await?;
     let message: TransferRequest = read(&body, TRANSFER)?;
-    check_callback(&shared, &known, Some(&message.callback_address), TRANSFER).await?;
+    check_address(&shared, &known, &message.callback_address, TRANSFER, CALLBACK).await?;
+    let inbox = message.data_address.as_ref().and_then(|a| a.endpoint.as_ref());
+    if let Some(inbox) = inbox.filter(|_| message.format == PUSH) {
+        check_address(&shared, &known, inbox, TRANSFER, INBOX).await?;
+    }
     let digest = Hash::of(&body);
     let dataspace = shared.dataspace();
     let (connector, moment) = (dataspace.connector.clone(), dataspace.moment()?);

@@ -17,6 +17,7 @@ pub(crate) mod receive;
 mod recorder;
 mod renew;
 pub(crate) mod retention;
+mod typed;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
