@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::issue::{VC20, in_token};
 use crate::credential::Profile;
 
-/// How many credentials a list speaks of. Fewer than 131,072 would tell a holder's verifier from the list
-/// about whom an issuer is asked (Bitstring Status List 1.0, section 6.1).
+/// How many credentials a list speaks of: the least that hides whose credential a reader of the list asks
+/// about (Bitstring Status List 1.0, section 6.1).
 pub const ENTRIES: u32 = 131_072;
 
 /// A list to be signed.

@@ -19,6 +19,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "text_index",
         sql: include_str!("../../migrations/dataspace/0002_text_index.sql"),
     },
+    Migration {
+        version: 3,
+        name: "issuance",
+        sql: include_str!("../../migrations/dataspace/0003_issuance.sql"),
+    },
 ];
 
 /// Where the file of a folder is.
