@@ -87,11 +87,41 @@ pub struct Made {
     pub jwt: String,
 }
 
+/// How messages name a credential's format. DCP 1.0 leaves it open (section 6.5.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FormatNames {
+    /// The alias of the profile, such as `vc20-bssl/jwt`.
+    #[default]
+    Alias,
+    /// `VC1_0_JWT` and `VC2_0_JOSE`: the only ones that older holders of the Eclipse family read.
+    Constant,
+}
+
+impl FormatNames {
+    fn of(self, profile: Profile) -> &'static str {
+        match (self, profile) {
+            (Self::Alias, profile) => profile.name(),
+            (Self::Constant, Profile::Vc11) => "VC1_0_JWT",
+            (Self::Constant, Profile::Vc20) => "VC2_0_JOSE",
+        }
+    }
+}
+
 /// The message that brings credentials. Without `holder_pid` nobody asked for them.
 pub fn issued_message(issuer_pid: &str, holder_pid: Option<&str>, made: &[Made]) -> Value {
+    issued_message_with(issuer_pid, holder_pid, made, FormatNames::Alias)
+}
+
+/// As [`issued_message`], with formats named as `names` says.
+pub fn issued_message_with(
+    issuer_pid: &str,
+    holder_pid: Option<&str>,
+    made: &[Made],
+    names: FormatNames,
+) -> Value {
     let made: Vec<Value> = made
         .iter()
-        .map(|m| json!({ "credentialType": m.kind, "payload": m.jwt, "format": m.profile.name() }))
+        .map(|m| json!({ "credentialType": m.kind, "payload": m.jwt, "format": names.of(m.profile) }))
         .collect();
     let mut message = outcome(issuer_pid, holder_pid, RequestState::Issued);
     message.insert("credentials".into(), Value::Array(made));
@@ -147,6 +177,9 @@ mod tests {
         assert_eq!(message["credentials"][0]["credentialType"], "T");
         assert_eq!(message["credentials"][0]["format"], "vc11-sl2021/jwt");
         assert_eq!(message["credentials"][0]["payload"], "a.b.c");
+        let made = Made { kind: "T".into(), profile: Profile::Vc20, jwt: "a.b.c".into() };
+        let older = issued_message_with("i", Some("h"), &[made], FormatNames::Constant);
+        assert_eq!(older["credentials"][0]["format"], "VC2_0_JOSE");
         let refused = rejected_message("i", None, Some("not a member"));
         assert_eq!(refused["status"], "REJECTED");
         assert_eq!(refused["rejectionReason"], "not a member");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hiwar_claims::credential::Profile;
+use hiwar_claims::issuance::state::FormatNames;
 use hiwar_trust::did::Did;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -25,8 +26,37 @@ pub(crate) const CLAIMS_MAX: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IssuerConfig {
+    /// How deliveries name a credential's format. DCP 1.0 leaves it open.
+    #[serde(skip_serializing_if = "is_alias")]
+    pub format_names: FormatNaming,
     /// What is offered, by type.
     pub types: BTreeMap<String, OfferedType>,
+}
+
+/// How deliveries name a credential's format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FormatNaming {
+    /// By the alias of its profile, such as `vc20-bssl/jwt`.
+    #[default]
+    Alias,
+    /// `VC1_0_JWT` or `VC2_0_JOSE`, for holders with older software of the Eclipse family, which reads
+    /// nothing else; release candidates of the conformance kit are among it.
+    Constant,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_alias(naming: &FormatNaming) -> bool {
+    *naming == FormatNaming::Alias
+}
+
+impl FormatNaming {
+    pub(crate) fn names(self) -> FormatNames {
+        match self {
+            Self::Alias => FormatNames::Alias,
+            Self::Constant => FormatNames::Constant,
+        }
+    }
 }
 
 /// One type of credential that is offered.

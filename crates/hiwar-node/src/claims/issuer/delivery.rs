@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hiwar_claims::did::CREDENTIAL_SERVICE;
 use hiwar_claims::issuance::metadata::{self, CredentialObject};
-use hiwar_claims::issuance::state::{Made, issued_message, rejected_message};
+use hiwar_claims::issuance::state::{Made, issued_message_with, rejected_message};
 use hiwar_store::dataspace::{Issuance, IssuanceState, IssuedCredential};
 use hiwar_trust::did::Did;
 use hiwar_trust::time::Timestamp;
@@ -180,7 +180,10 @@ impl Claims {
                 })
                 .collect();
             match made {
-                Some(made) if !made.is_empty() => issued_message(&issuance.id, pid, &made),
+                Some(made) if !made.is_empty() => {
+                    let names = self.issuer_config().format_names.names();
+                    issued_message_with(&issuance.id, pid, &made, names)
+                }
                 _ => return Err(unreadable("there is no credential that holds; nothing is sent".into())),
             }
         };

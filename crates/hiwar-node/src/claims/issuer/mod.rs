@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use super::Claims;
-use config::{IssuerConfig, profile};
+use config::IssuerConfig;
 use lists::Lists;
 
 pub(crate) use delivery::{deliver, offer};
