@@ -148,13 +148,19 @@ fn a_member_gets_in_with_its_credential_and_not_any_more_after_it_was_revoked() 
         "\n[outbound]\nallow = [\"http://127.0.0.1\"]\n\n[claims]\npresent = [\"MembershipCredential\"]\nplain_loopback = true\n",
     );
     let node = person.serve("member");
-    let address = format!("http://{}/dsp/2025-1", ministry.at);
+    let address = format!("http://{}", ministry.at);
     let look = |ministry: &Ministry| {
         ministry.person.at("member", &["data", "catalog", ministry.did.as_str(), "--address", &address])
     };
     look(&ministry).refused(&["MembershipCredential"]);
     let issued = ministry.claims(&[
-        "issue", member.as_str(), "MembershipCredential", "--claim", "level=full", "-o", "member.jwt",
+        "issue",
+        member.as_str(),
+        "MembershipCredential",
+        "--claim",
+        "level=full",
+        "-o",
+        "member.jwt",
     ]);
     issued.ok().shows(&["MembershipCredential issued", member.as_str()]);
     std::fs::create_dir_all(person.path("member/claims")).unwrap();
@@ -197,7 +203,10 @@ fn who_asks_waits_for_a_person_and_then_gets_a_credential_that_holds() {
     let place = header(&head, "location").unwrap();
     assert!(place.starts_with(&format!("{service}/requests/")), "{place}");
     let (known, said) = ministry.status(&place, &company.token(me, |_| {}));
-    assert_eq!((known, &said["status"], &said["holderPid"]), (200, &json!("RECEIVED"), &json!("of-the-holder")));
+    assert_eq!(
+        (known, &said["status"], &said["holderPid"]),
+        (200, &json!("RECEIVED"), &json!("of-the-holder"))
+    );
     // To everybody else it is as if there were no such request.
     let other = Company::new();
     assert_eq!(ministry.status(&place, &other.token(me, |_| {})).0, 404);
@@ -240,8 +249,13 @@ fn who_is_refused_is_told_so_with_the_reason() {
     ministry.claims(&["refuse", &id, "--reason", "not a member"]).ok();
     until("the company knows", || !company.messages().is_empty());
     let (_, _, message) = company.messages().remove(0);
-    assert_eq!((&message["status"], &message["rejectionReason"]), (&json!("REJECTED"), &json!("not a member")));
-    assert!(ministry.claims(&["issued", "--format", "json"]).ok().json()["issued"].as_array().unwrap().is_empty());
+    assert_eq!(
+        (&message["status"], &message["rejectionReason"]),
+        (&json!("REJECTED"), &json!("not a member"))
+    );
+    assert!(
+        ministry.claims(&["issued", "--format", "json"]).ok().json()["issued"].as_array().unwrap().is_empty()
+    );
 }
 
 #[test]
