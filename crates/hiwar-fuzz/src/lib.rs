@@ -68,6 +68,9 @@ pub const TARGETS: &[Target] = &[
     ("claims_presentation", claims::claims_presentation, claims::claims_presentation_seeds),
     ("claims_status", claims::claims_status, claims::claims_status_seeds),
     ("claims_query", claims::claims_query, claims::claims_query_seeds),
+    ("claims_request", claims::claims_request, claims::claims_request_seeds),
+    ("claims_metadata", claims::claims_metadata, claims::claims_metadata_seeds),
+    ("claims_request_status", claims::claims_request_status, claims::claims_request_status_seeds),
 ];
 
 /// The target with this name.

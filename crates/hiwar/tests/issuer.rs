@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "a story stops where it cannot go on"
 )]
 
@@ -17,7 +18,8 @@ use std::sync::atomic::Ordering;
 use hiwar_claims::credential;
 use hiwar_claims::did::{DidDocument, Relationship};
 use hiwar_claims::issuance::metadata;
-use hiwar_claims::{status, token};
+use hiwar_claims::p256::P256Key;
+use hiwar_claims::{schema, status, token};
 use hiwar_trust::did::Did;
 use hiwar_trust::time::Timestamp;
 use newcomer::company::{Company, header, now_ms};
@@ -231,12 +233,68 @@ fn who_asks_waits_for_a_person_and_then_gets_a_credential_that_holds() {
     assert_eq!(read.types, ["MembershipCredential"]);
     let subject = read.subjects.first().unwrap();
     assert_eq!((&subject["level"], &subject["dataspace"]), (&json!("full"), &json!("HF")));
+    let (_, rules) = http(ministry.at, "GET", "/dcp/1.0/issuer/schemas/MembershipCredential", &[], b"");
+    let rules: Value = serde_json::from_str(&rules).unwrap();
+    schema::check(&Value::Object(subject.clone()), &rules).unwrap();
+    schema::check(&json!({ "id": company.did }), &rules).unwrap_err();
     // To the end of the day: 2100-01-01T00:00:00Z.
     assert_eq!(read.valid_until, Some(4_102_444_800));
     until("the status is known", || {
         ministry.status(&place, &company.token(me, |_| {})).1["status"] == "ISSUED"
     });
     ministry.claims(&["approve", &id[..8]]).refused(&["was decided"]);
+}
+
+#[test]
+fn an_invited_peer_gets_its_credential_at_once_and_a_retired_one_waits_like_a_stranger() {
+    let ministry = Ministry::new("automatic = [\"peers\"]");
+    let person = &ministry.person;
+    let (member, _) = make_node(person, "member");
+    configure(person, "member", "\n[claims]\npresent = [\"MembershipCredential\"]\nplain_loopback = true\n");
+    let _node = person.serve("member");
+    let key = P256Key::from_pkcs8(&std::fs::read(person.path("member/claims.key")).unwrap()).unwrap();
+    let ask = |name: &str| {
+        let claims = token::Claims::new(&member, ministry.did.as_str(), name.into(), now(), 60);
+        let bearer = key.sign(&claims, "JWT", &format!("{member}#claims")).unwrap();
+        assert_eq!(ministry.ask(&bearer, &ministry.wanted()).0, 201);
+        ministry.issuances()[0]["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(ask("1"), "waiting");
+    let invitation = person.typed_into(&["invitation", "--node", "member"], "member.invitation");
+    let words = newcomer::ministries::fingerprint(&invitation.err);
+    ministry
+        .person
+        .hiwar(&["peer", "add", "member.invitation", "--node", "ministry", "--fingerprint", &words])
+        .ok();
+    assert_eq!(ask("2"), "issued");
+    ministry.person.hiwar(&["peer", "retire", member.as_str(), "--node", "ministry"]).ok();
+    assert_eq!(ask("3"), "waiting");
+}
+
+#[test]
+fn what_an_operator_types_wrong_is_refused_and_issues_nothing() {
+    let ministry = Ministry::new("");
+    let holder = "did:web:member.example";
+    let issue = |more: &[&str]| {
+        ministry.claims(&[&["issue", holder, "MembershipCredential", "-o", "x.jwt"], more].concat())
+    };
+    ministry.claims(&["issue", "member", "MembershipCredential"]).refused(&["holder"]);
+    ministry
+        .claims(&["issue", holder, "Other"])
+        .refused(&["Other is not issued here", "MembershipCredential"]);
+    issue(&["--until", "tomorrow"]).refused(&["2027-01-31"]);
+    issue(&["--until", "2020-01-31"]).refused(&["before it begins"]);
+    issue(&["--claim", "id=did:web:other.example"]).refused(&["id, which is the holder"]);
+    issue(&["--profile", "jwt"]).refused(&["vc20-bssl/jwt"]);
+    issue(&["--claim", &format!("x={}", "y".repeat(70_000))]).refused(&["at most 65536"]);
+    issue(&["--claim", "level"]).ends_with(2);
+    assert!(!ministry.person.path("x.jwt").exists(), "no empty file stays");
+    ministry.claims(&["revoke", "00"]).refused(&["no credential"]);
+    ministry.claims(&["approve", "00"]).refused(&["no request"]);
+    assert!(ministry.issuances().is_empty());
+    let none =
+        newcomer::api(&ministry.person.path("ministry"), "POST", "/api/v1/claims/issued/x/revoke", b"{}");
+    assert_eq!(none.0, 404, "{}", none.1);
 }
 
 #[test]
