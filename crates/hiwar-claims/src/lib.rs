@@ -6,6 +6,7 @@
 
 pub mod credential;
 pub mod did;
+pub mod issuance;
 pub mod json;
 pub mod jws;
 pub mod p256;

@@ -78,6 +78,9 @@ pub const TARGETS: &[Target] = &[
     ("dsp_version", dataspace::dsp_version, dataspace::dsp_version_seeds),
     ("dsp_policy", dataspace::dsp_policy, dataspace::dsp_policy_seeds),
     ("dsp_terms", dataspace::dsp_terms, dataspace::dsp_terms_seeds),
+    ("claims_request", claims::claims_request, claims::claims_request_seeds),
+    ("claims_metadata", claims::claims_metadata, claims::claims_metadata_seeds),
+    ("claims_request_status", claims::claims_request_status, claims::claims_request_status_seeds),
 ];
 
 /// The target with this name.

@@ -115,6 +115,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .merge(dataspace::router(shared.clone()))
         .merge(Inbox::new(shared.dataspace().letterbox()).routes())
         .merge(crate::claims::router(shared.clone()))
+        .merge(crate::claims::issuer::router(shared.clone()))
         .merge(Serve::new(shared.dataspace().door(), shared.dataspace().outbound.clone()).routes())
 }
 

@@ -7,6 +7,9 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use hiwar_claims::did::{DidDocument, KEYS_MAX, Relationship};
+use hiwar_claims::issuance::metadata::{self, CredentialObject};
+use hiwar_claims::issuance::request::{self, CredentialRequest};
+use hiwar_claims::issuance::state::{self, CredentialStatus, RequestState};
 use hiwar_claims::jws::{JwsKey, VerificationKey};
 use hiwar_claims::presentation::CREDENTIALS_MAX;
 use hiwar_claims::{credential, presentation, query, status, token};
@@ -189,4 +192,64 @@ pub fn claims_query_seeds() -> Vec<Vec<u8>> {
     let asked = query::message(&[query::Scope::of_type("MembershipCredential")]);
     let defined = json!({ "type": "PresentationQueryMessage", "presentationDefinition": { "id": "x" } });
     [asked, defined, query::response(&["a.b.c".into()])].map(|m| m.to_string().into_bytes()).into()
+}
+
+/// A request for credentials.
+pub fn claims_request(data: &[u8]) {
+    let read = request::read(data);
+    answered(&read);
+    if let Ok(asked) = read {
+        assert!((1..=request::CREDENTIALS_MAX).contains(&asked.credentials.len()), "beyond the limit");
+        let written = asked.to_json().to_string();
+        assert_eq!(request::read(written.as_bytes()).ok(), Some(asked), "it reads back otherwise");
+    }
+}
+
+/// Requests.
+pub fn claims_request_seeds() -> Vec<Vec<u8>> {
+    let asked =
+        CredentialRequest { holder_pid: "p".into(), credentials: vec!["urn:a".into(), "urn:b".into()] };
+    vec![asked.to_json().to_string().into_bytes()]
+}
+
+/// The metadata of an issuer.
+pub fn claims_metadata(data: &[u8]) {
+    let Some(issuer) = HOLDER.as_ref() else { return };
+    let read = metadata::read(data, issuer);
+    answered(&read);
+    if let Ok(offered) = read {
+        assert!(offered.len() <= metadata::OBJECTS_MAX, "beyond the limit");
+        assert!(offered.iter().all(|o| !o.id.is_empty() && !o.kind.is_empty()), "an object without a name");
+        let written = metadata::to_json(issuer, &offered).to_string();
+        assert_eq!(metadata::read(written.as_bytes(), issuer).ok(), Some(offered), "it reads back otherwise");
+    }
+}
+
+/// Metadata.
+pub fn claims_metadata_seeds() -> Vec<Vec<u8>> {
+    let Some(issuer) = HOLDER.as_ref() else { return Vec::new() };
+    let object = CredentialObject {
+        id: "did:web:b.example#T".into(),
+        kind: "T".into(),
+        profile: "vc20-bssl/jwt".into(),
+        schema: "https://b.example/schema".into(),
+    };
+    vec![metadata::to_json(issuer, &[object]).to_string().into_bytes()]
+}
+
+/// The status of a request.
+pub fn claims_request_status(data: &[u8]) {
+    let read = state::read(data);
+    answered(&read);
+    if let Ok(status) = read {
+        let written = status.to_json().to_string();
+        assert_eq!(state::read(written.as_bytes()).ok(), Some(status), "it reads back otherwise");
+    }
+}
+
+/// Statuses.
+pub fn claims_request_status_seeds() -> Vec<Vec<u8>> {
+    let status =
+        CredentialStatus { issuer_pid: "i".into(), holder_pid: "h".into(), state: RequestState::Received };
+    vec![status.to_json().to_string().into_bytes()]
 }

@@ -9,6 +9,7 @@ mod data;
 mod dialogues;
 mod entries;
 mod files;
+mod issuer;
 mod operations;
 mod peers;
 
@@ -188,6 +189,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/data/transfers/{pid}/deleted", post(data::deleted))
         .route("/api/v1/data/transfers/{pid}/content", get(data::content))
         .route("/api/v1/data/explain/{id}", get(data::explain))
+        .route("/api/v1/claims/issued", get(issuer::issued).post(issuer::issue))
+        .route("/api/v1/claims/issued/{id}/revoke", post(issuer::revoke))
+        .route("/api/v1/claims/issuances", get(issuer::issuances))
+        .route("/api/v1/claims/issuances/{id}/approve", post(issuer::approve))
+        .route("/api/v1/claims/issuances/{id}/refuse", post(issuer::refuse))
+        .route("/api/v1/claims/issuances/{id}/send", post(issuer::send))
+        .route("/api/v1/claims/offers", post(issuer::offer))
         .layer(axum::extract::DefaultBodyLimit::max(JSON_BYTES_MAX))
         .layer(middleware::from_fn_with_state(shared.clone(), must_bear_token));
     Router::new()

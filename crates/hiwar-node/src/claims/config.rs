@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use hiwar_trust::did::Did;
 use serde::{Deserialize, Serialize};
 
+use super::issuer::config::IssuerConfig;
+
 /// Whether participants that were not invited may show who they are by credentials (DCP 1.0). Off
 /// unless `issuers` names somebody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,9 @@ pub struct ClaimsConfig {
     /// The types of our own credentials that other participants may see. The credentials are files
     /// that end in `.jwt` in the folder `claims` of the node's folder.
     pub present: Vec<String>,
+    /// The credentials that this node issues.
+    #[serde(skip_serializing_if = "IssuerConfig::is_off")]
+    pub issuer: IssuerConfig,
     /// Reads DID documents of the loopback interface without TLS, and takes all keys of those that name
     /// no relationship. A test switch, never on in production.
     pub plain_loopback: bool,
@@ -29,12 +34,13 @@ impl ClaimsConfig {
         *self == Self::default()
     }
 
-    /// Whether callers are asked for credentials or ours are shown.
+    /// Whether callers are asked for credentials, ours are shown, or some are issued.
     pub fn is_on(&self) -> bool {
-        !self.issuers.is_empty() || !self.present.is_empty()
+        !self.issuers.is_empty() || !self.present.is_empty() || !self.issuer.is_off()
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {
+        self.issuer.check()?;
         if !self.issuers.is_empty() && self.required.is_empty() {
             return Err("claims.required: name at least one type of credential, such as required = [\"MembershipCredential\"]; without it any participant at all would be let in".into());
         }

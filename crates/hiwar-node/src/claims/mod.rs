@@ -1,5 +1,5 @@
 //! The Decentralized Claims Protocol 1.0 at the edge: participants that were not invited show by
-//! credentials who they are, and we show ours.
+//! credentials who they are, we show ours, and issue some to others.
 //!
 //! A token's `jti` is good once: at our own DCP endpoints for one request, at DSP endpoints for one
 //! token. There the very same token may come again until it ends, because DSP speaks of one token for
@@ -7,6 +7,7 @@
 
 pub mod config;
 mod holder;
+pub mod issuer;
 mod verifier;
 
 use std::collections::HashMap;
@@ -73,6 +74,7 @@ pub(crate) struct Claims {
     outbound: Arc<Outbound>,
     memory: Mutex<Memory>,
     fetching: Semaphore,
+    issuing: issuer::Issuing,
 }
 
 impl Claims {
@@ -101,6 +103,7 @@ impl Claims {
             outbound,
             memory: Mutex::default(),
             fetching: Semaphore::new(FETCHING_MAX),
+            issuing: issuer::Issuing::default(),
         })
     }
 
@@ -131,6 +134,7 @@ impl Claims {
         if let Some(members) = document.as_object_mut() {
             members.insert("capabilityInvocation".into(), json!([kid]));
         }
+        self.publish_issuer(document);
     }
 
     /// A self-issued token, with an access token inside if one is given.

@@ -52,6 +52,8 @@ pub(crate) enum ClaimsError {
     NoAccessToken,
     #[error("your Credential Service answered {0} when it was asked for a presentation")]
     Answer(u16),
+    #[error("the holder's Credential Service answered {0} to what was brought")]
+    Delivery(u16),
     #[error("one presentation mixes credentials of {0} and {1}; a presentation has one profile")]
     MixedProfiles(&'static str, &'static str),
     #[error("{issuer} is not trusted here to issue {kind}; show one of a trusted issuer")]

@@ -4,9 +4,11 @@
 //! * `transaction` — one job: the connector's [`Ledger`](hiwar_dataspace::ledger::Ledger), and changes
 //!   to the datasets offered;
 //! * `reader` — what is asked beside the writer; `catalog` — pages of datasets; `list` — pages of
-//!   negotiations, transfers and agreements for people.
+//!   negotiations, transfers and agreements for people;
+//! * `issuance` — credentials that this node issues, and who asked for them.
 
 mod catalog;
+mod issuance;
 mod list;
 mod reader;
 mod schema;
@@ -18,6 +20,7 @@ mod transaction;
 mod tests;
 
 pub use catalog::{Page, Policies};
+pub use issuance::{Issuance, IssuanceState, IssuedCredential, Wanted};
 pub use list::{ContractFilter, Listed, ProcessFilter};
 pub use reader::{DataspaceReader, Due, ProcessKind, WaitingNote};
 pub use schema::DATASPACE_FILE;

@@ -24,6 +24,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         name: "retention",
         sql: include_str!("../../migrations/dataspace/0003_retention.sql"),
     },
+    Migration {
+        version: 4,
+        name: "issuance",
+        sql: include_str!("../../migrations/dataspace/0004_issuance.sql"),
+    },
 ];
 
 /// Where the file of a folder is.

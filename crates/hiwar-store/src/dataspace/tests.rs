@@ -5,6 +5,7 @@ use hiwar_trust::time::Timestamp;
 use super::*;
 
 mod catalog;
+mod issuance;
 mod jobs;
 mod ledger;
 

@@ -225,12 +225,16 @@ impl<'a> Tx<'a> {
         )
     }
 
-    fn record<T: DeserializeOwned>(&self, sql: &str, of: impl Params) -> Result<Option<T>, LedgerError> {
+    pub(super) fn record<T: DeserializeOwned>(
+        &self,
+        sql: &str,
+        of: impl Params,
+    ) -> Result<Option<T>, LedgerError> {
         let body: Option<String> = self.row(sql, of, |row| row.get(0))?;
         body.map(|body| read(&body)).transpose()
     }
 
-    fn row<T>(
+    pub(super) fn row<T>(
         &self,
         sql: &str,
         of: impl Params,
@@ -240,7 +244,7 @@ impl<'a> Tx<'a> {
         row().map_err(ledger_error)
     }
 
-    fn execute(&self, sql: &str, of: impl Params) -> Result<(), LedgerError> {
+    pub(super) fn execute(&self, sql: &str, of: impl Params) -> Result<(), LedgerError> {
         let run = || self.reader.connection.prepare_cached(sql)?.execute(of);
         run().map(drop).map_err(ledger_error)
     }
@@ -344,7 +348,7 @@ impl Ledger for Tx<'_> {
     }
 }
 
-fn json(record: &impl Serialize) -> Result<String, LedgerError> {
+pub(super) fn json(record: &impl Serialize) -> Result<String, LedgerError> {
     serde_json::to_string(record).map_err(|error| LedgerError(format!("a record cannot be written: {error}")))
 }
 
