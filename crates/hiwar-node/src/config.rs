@@ -292,6 +292,7 @@ impl Config {
             return Err("desks: name at least one desk, such as desks = [\"export-control\"]".into());
         }
         self.claims.check()?;
+        self.dataspace.check()?;
         let d = &self.delivery;
         if d.batch_entries == 0 || d.batch_entries > BATCH_ENTRIES_MAX {
             return Err(format!("delivery.batch_entries: it must be 1 to {BATCH_ENTRIES_MAX}"));

@@ -116,7 +116,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .merge(Inbox::new(shared.dataspace().letterbox()).routes())
         .merge(crate::claims::router(shared.clone()))
         .merge(crate::claims::issuer::router(shared.clone()))
-        .merge(Serve::new(shared.dataspace().door(), shared.dataspace().outbound.clone()).routes())
+        .merge(data(&shared).routes())
+}
+
+/// The data plane's side of a pull.
+fn data(shared: &Shared) -> Serve {
+    let dataspace = shared.dataspace();
+    Serve::new(dataspace.door(), dataspace.outbound.clone()).with_stores(dataspace.stores.clone())
 }
 
 async fn tile(State(shared): State<Arc<Shared>>, Path(path): Path<String>) -> Response {

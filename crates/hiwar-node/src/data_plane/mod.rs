@@ -11,9 +11,11 @@ mod pull;
 mod push;
 mod range;
 mod retry;
+mod secret;
 mod serve;
 mod signal;
 pub mod source;
+pub mod store;
 
 pub use self::access::{Access, AccessError, HTTP_ENDPOINT, Renewal};
 pub use self::gate::{Admission, Gate, InboxAdmission, InboxGate, Refusal, Served};

@@ -19,6 +19,7 @@ use super::inbox::{UPLOAD_COMPLETE, UPLOAD_OFFSET};
 use super::retry::{Attempts, Renew, Retry, TransferError};
 use super::serve::REPR_DIGEST;
 use super::source::{Content, Source, SourceError};
+use super::store::Stores;
 use crate::outbound::{self, Outbound, OutboundError, Trust};
 
 /// A push.
@@ -27,6 +28,8 @@ pub struct Push {
     pub access: Access,
     /// What: one file.
     pub source: Arc<Source>,
+    /// The stores that an object is read from.
+    pub stores: Arc<Stores>,
     /// Whose address it is.
     pub trust: Trust,
     /// Attempts.
@@ -104,13 +107,11 @@ impl Push {
     }
 
     async fn open(&self) -> Result<Content, TransferError> {
-        match &*self.source {
-            Source::File(file) => Ok(file.open().await?),
-            Source::Folder(_) | Source::Http(_) => {
-                let why = "only single files can be pushed; let the consumer pull this one";
-                Err(SourceError::Read(why.into()).into())
-            }
+        if self.source.file_bytes().is_none() {
+            let why = "only single files can be pushed; let the consumer pull this one";
+            return Err(SourceError::Read(why.into()).into());
         }
+        Ok(self.source.open(None, &self.stores).await?)
     }
 
     async fn ask(&self, attempts: &mut Attempts<'_>, url: &Url) -> Result<Receiver, TransferError> {

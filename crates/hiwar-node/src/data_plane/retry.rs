@@ -55,7 +55,7 @@ impl Retry {
     }
 
     /// The wait after the `failed`th failure in a row.
-    fn wait(&self, failed: u32) -> Duration {
+    pub(super) fn wait(&self, failed: u32) -> Duration {
         let doubled =
             self.first.saturating_mul(1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX));
         doubled.min(self.longest).mul_f64(0.5 + 0.5 * (self.jitter)().clamp(0.0, 1.0))

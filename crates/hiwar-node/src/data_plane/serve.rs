@@ -29,6 +29,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::gate::{self, Admission, Gate, Refusal, Served};
 use super::range::{self, Asked};
 use super::source::{BackendSource, Content, ContentStream, Source, SourceError};
+use super::store::Stores;
 use crate::clock::now;
 use crate::outbound::Outbound;
 
@@ -44,13 +45,20 @@ pub const STREAMS_MAX: usize = 256;
 pub struct Serve {
     gate: Arc<dyn Gate>,
     outbound: Arc<Outbound>,
+    stores: Arc<Stores>,
     streams: Arc<Semaphore>,
 }
 
 impl Serve {
     /// Serves what `gate` admits; services behind the node are reached through `outbound`.
     pub fn new(gate: Arc<dyn Gate>, outbound: Arc<Outbound>) -> Self {
-        Self { gate, outbound, streams: Arc::new(Semaphore::new(STREAMS_MAX)) }
+        Self { gate, outbound, stores: Arc::default(), streams: Arc::new(Semaphore::new(STREAMS_MAX)) }
+    }
+
+    /// With the stores that objects are read from.
+    #[must_use]
+    pub fn with_stores(self, stores: Arc<Stores>) -> Self {
+        Self { stores, ..self }
     }
 
     /// The routes, to be merged into the peers' server. No limit on time may lie around them.
@@ -113,9 +121,7 @@ async fn answer(
             let asked = (method.clone(), path.as_deref(), query.as_deref(), headers);
             return relay(&serve.outbound, backend, asked, &admission, guard).await;
         }
-        Source::File(_) if path.is_some() => Err(SourceError::NoSuchPath),
-        Source::File(file) => file.open().await,
-        Source::Folder(folder) => folder.open(path.as_deref()).await,
+        source => source.open(path.as_deref(), &serve.stores).await,
     };
     match opened {
         Ok(content) if path.is_none() && differs(&admission, &content) => {
@@ -139,7 +145,10 @@ fn refuse(transfer: &str, error: &SourceError) -> Response {
     match error {
         SourceError::Changed(_) => changed(error),
         SourceError::NoSuchPath => gate::error(StatusCode::NOT_FOUND, "no-such-path", error),
-        SourceError::Backend(_) | SourceError::Outbound(_) => {
+        SourceError::Backend(_)
+        | SourceError::Outbound(_)
+        | SourceError::Store(_)
+        | SourceError::Place(_) => {
             gate::error(StatusCode::BAD_GATEWAY, "no-answer", "the service behind this node gave no content")
         }
         _ => gate::error(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", "the content cannot be read here"),

@@ -25,6 +25,7 @@ use super::pull::{Progress, Pull, Pulled};
 use super::push::{Push, Pushed};
 use super::retry::{Renew, Retry, TransferError};
 use super::source::Source;
+use super::store::Stores;
 use crate::clock;
 use crate::outbound::{Outbound, Trust};
 
@@ -170,6 +171,7 @@ struct Flow {
 
 struct Held {
     outbound: Arc<Outbound>,
+    stores: Arc<Stores>,
     events: Arc<dyn Events>,
     retry: Retry,
     flows: Mutex<HashMap<String, Flow>>,
@@ -185,8 +187,13 @@ pub struct BuiltIn {
 
 impl BuiltIn {
     /// A plane whose routes are reached below `public`, such as `https://node.example`.
-    pub fn new(public: &str, outbound: Arc<Outbound>, events: Arc<dyn Events>, retry: Retry) -> Self {
-        let held = Held { outbound, events, retry, flows: Mutex::default() };
+    pub fn new(
+        public: &str,
+        (outbound, stores): (Arc<Outbound>, Arc<Stores>),
+        events: Arc<dyn Events>,
+        retry: Retry,
+    ) -> Self {
+        let held = Held { outbound, stores, events, retry, flows: Mutex::default() };
         Self { public: public.trim_end_matches('/').into(), held: Arc::new(held) }
     }
 
@@ -299,7 +306,8 @@ impl Held {
             Kind::RunPush { source, trust, renew } => {
                 tokio::spawn(async move {
                     let retry = self.retry.clone();
-                    let push = Push { access, source, trust, retry, renew, cancel: cancel.clone() };
+                    let stores = self.stores.clone();
+                    let push = Push { access, source, stores, trust, retry, renew, cancel: cancel.clone() };
                     let done = push.run(&self.outbound).await;
                     self.ended(&id, &cancel, done.map(|Pushed { size, sha256, .. }| Moved { size, sha256 }));
                 });

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::data_plane::store::{self, StoreConfig};
+
 /// How the dataspace behaves. Everything has a sensible value without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,12 +29,23 @@ pub struct DataspaceConfig {
     /// production.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conformance: Option<PathBuf>,
+    /// S3-compatible stores whose objects can be offered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<StoreConfig>,
 }
 
 impl DataspaceConfig {
     /// How long an access token is taken, in milliseconds.
     pub fn token_life_ms(&self) -> i64 {
         i64::from(self.token_seconds.unwrap_or(3600).clamp(1, 86_400)) * 1000
+    }
+
+    /// Looks whether it can be used.
+    ///
+    /// # Errors
+    /// Which field is wrong, and how to mend it.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        store::check(&self.stores)
     }
 
     /// Whether nothing of it is set.

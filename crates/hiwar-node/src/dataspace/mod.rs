@@ -33,6 +33,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::claims::Claims;
 use crate::clock::{now, random};
+use crate::data_plane::store::Stores;
 use crate::node::Shared;
 use crate::outbound::Outbound;
 use callers::{Callers, Kit};
@@ -63,6 +64,9 @@ pub enum DataspaceError {
     /// What a conformance kit needs is wrong.
     #[error("{0}")]
     Conformance(String),
+    /// A store of objects cannot be used.
+    #[error("{0}")]
+    Stores(String),
     /// What credentials need is wrong.
     #[error("claims: {0}")]
     Claims(String),
@@ -73,6 +77,7 @@ pub(crate) struct Dataspace {
     pub(crate) connector: Arc<Connector>,
     pub(crate) desk: Desk,
     pub(crate) outbound: Arc<Outbound>,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) callers: Callers,
     pub(crate) claims: Option<Arc<Claims>>,
     pub(crate) streams: gate::Streams,
@@ -140,6 +145,7 @@ impl Dataspace {
             .as_ref()
             .map(|f| Kit { participant: f.caller.participant.clone(), bearer: f.caller.bearer.clone() });
         let outbound = Arc::new(Outbound::new(config.outbound.clone(), config.connect_from));
+        let stores = Stores::new(&config.dataspace.stores, dir).map_err(DataspaceError::Stores)?;
         let claims = match config.claims.is_on() {
             true => {
                 let opened = Claims::open(dir, &config.did, &config.claims, root, outbound.clone());
@@ -152,6 +158,7 @@ impl Dataspace {
             connector: Arc::new(connector),
             desk,
             outbound,
+            stores: Arc::new(stores),
             callers: Callers::new(kit),
             streams: gate::Streams::default(),
             noted,

@@ -120,6 +120,7 @@ impl Dataspace {
         Ok(Some(Push {
             access,
             source: Arc::new(source),
+            stores: self.stores.clone(),
             trust: callers::trust(shared, &transfer.process.counterparty),
             retry: Retry { attempts: ATTEMPTS_MAX, longest: Duration::from_secs(30), ..Retry::standard() },
             renew: renew::by(self, shared, &transfer),

@@ -15,7 +15,7 @@ use crate::commands::list;
 /// Offer data under terms, and get data of others under theirs (Dataspace Protocol 2025-1)
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum DataCommand {
-    /// Offer a file, a folder or a service over HTTP under terms; the terms are checked first and it is said who could get it
+    /// Offer a file, a folder, an object of a store or a service over HTTP under terms; the terms are checked first and it is said who could get it
     Offer(offer::OfferArgs),
     /// Offer many datasets: a file with one JSON object a line
     OfferMany(offer::OfferManyArgs),

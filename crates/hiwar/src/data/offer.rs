@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use hiwar::api_client::{ApiClient, Format, NodeArgs};
+use hiwar_node::data_plane::store::SCHEME;
 use serde_json::{Value, json};
 
 use super::{absolute, segment, with_client};
@@ -19,10 +20,11 @@ pub(crate) struct TermsArgs {
     node: NodeArgs,
 }
 
-/// Offer a file, a folder or a service over HTTP under terms
+/// Offer a file, a folder, an object of a store or a service over HTTP under terms
 #[derive(Debug, clap::Args)]
 pub(crate) struct OfferArgs {
-    /// The file, the folder, or the https address of a service behind the node
+    /// The file, the folder, s3://BUCKET/KEY or s3://BUCKET/PREFIX/ in a store of hiwar.toml, or the https
+    /// address of a service behind the node
     path: PathBuf,
     /// Of a service: the file, readable by its owner only, with the value of the header that it asks for
     #[arg(long)]
@@ -118,8 +120,12 @@ fn who(found: &Value) -> String {
 impl OfferArgs {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let terms = read(&self.terms)?;
-        let address = self.path.to_str().filter(|p| p.starts_with("https://") || p.starts_with("http://"));
-        if address.is_none() && (self.secret_file.is_some() || self.secret_header.is_some() || self.paths) {
+        let address = |schemes: &[&str]| {
+            self.path.to_str().filter(|p| schemes.iter().any(|scheme| p.starts_with(scheme)))
+        };
+        let service = address(&["https://", "http://"]);
+        let address = address(&["https://", "http://", SCHEME]);
+        if service.is_none() && (self.secret_file.is_some() || self.secret_header.is_some() || self.paths) {
             bail!("--secret-file, --secret-header and --paths are for the address of a service");
         }
         let path = if address.is_some() { None } else { Some(absolute(&self.path)?) };

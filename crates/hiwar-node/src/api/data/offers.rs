@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use super::body;
 use crate::api::{ApiError, By, must_be_operator};
 use crate::clock::{now, random};
-use crate::data_plane::source::{BackendSource, FileSource, FolderSource, Source};
+use crate::data_plane::source::{BackendSource, FileSource, FolderSource, Source, offer_object};
+use crate::data_plane::store;
 use crate::dataspace::SERVICE;
 use crate::node::Shared;
 
@@ -55,7 +56,8 @@ pub(crate) struct Offering {
     /// A file or folder on the node's machine.
     #[serde(default)]
     path: Option<PathBuf>,
-    /// Instead of `path`: a service over HTTP that the rule below `[outbound]` lets the node reach.
+    /// Instead of `path`: a service over HTTP that the rule below `[outbound]` lets the node reach, or
+    /// `s3://BUCKET/KEY` or `s3://BUCKET/PREFIX/` in a store of `[[dataspace.stores]]`.
     #[serde(default)]
     url: Option<String>,
     /// A file that only its owner can read, with the value of the header that the service asks for.
@@ -123,6 +125,16 @@ async fn source_of(shared: &Shared, wanted: &Offering) -> Result<Source, ApiErro
     let refused = |code: &str, why: String| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, code, why);
     match (&wanted.path, &wanted.url) {
         (Some(path), None) => source(path.clone(), wanted.media_type.clone()).await,
+        (None, Some(url)) if url.starts_with(store::SCHEME) => {
+            if wanted.secret_file.is_some() || wanted.secret_header.is_some() || wanted.paths {
+                let why = "secret_file, secret_header and paths are for a service over HTTP; the keys of a store \
+                           are named in hiwar.toml";
+                return Err(ApiError::bad_request(why));
+            }
+            offer_object(&shared.dataspace().stores, url, wanted.media_type.clone())
+                .await
+                .map_err(|e| refused("store", e.to_string()))
+        }
         (None, Some(url)) => {
             let backend = BackendSource {
                 url: url.clone(),
@@ -136,7 +148,9 @@ async fn source_of(shared: &Shared, wanted: &Offering) -> Result<Source, ApiErro
                 .map_err(|e| refused("backend", e.to_string()))?;
             Ok(Source::Http(backend))
         }
-        _ => Err(ApiError::bad_request("give either path, a file or folder, or url, a service over HTTP")),
+        _ => Err(ApiError::bad_request(
+            "give either path, a file or folder, or url, a service over HTTP or s3://BUCKET/KEY",
+        )),
     }
 }
 
@@ -165,10 +179,7 @@ struct Ready {
 
 impl Ready {
     fn new(wanted: Offering, terms: &Terms, source: &Source) -> Result<Self, ApiError> {
-        let byte_size = match source {
-            Source::File(file) => Some(file.pinned.size),
-            Source::Folder(_) | Source::Http(_) => None,
-        };
+        let byte_size = source.file_bytes();
         let made = |what: &str| -> Result<String, ApiError> {
             let digits = hex::encode(random::<16>().map_err(ApiError::internal)?);
             Ok(format!("urn:hiwar:{what}:{digits}"))

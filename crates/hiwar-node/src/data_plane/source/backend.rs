@@ -1,15 +1,14 @@
 //! An HTTP service of the provider's own: requests are passed on to it, ranges as well.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
+use super::super::secret;
 use super::{Relayed, SourceError};
 use crate::outbound::{self, Outbound, Target};
 
@@ -32,8 +31,6 @@ const ANSWERED: [HeaderName; 7] = [
     header::ETAG,
     header::LAST_MODIFIED,
 ];
-/// Largest file with a secret, in bytes.
-const SECRET_BYTES_MAX: u64 = 16 * 1024;
 
 /// An HTTP service behind the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,21 +147,10 @@ impl BackendSource {
 
 /// Reads a secret; errors name the file and never its content.
 async fn secret(file: PathBuf) -> Result<HeaderValue, SourceError> {
-    let shown = Arc::new(file.display().to_string());
-    let fail = |why: &str| SourceError::Read(format!("the secret in {shown} cannot be used: {why}"));
-    let read = tokio::task::spawn_blocking(move || {
-        let held = std::fs::metadata(&file)?;
-        if held.len() > SECRET_BYTES_MAX {
-            return Err(std::io::Error::other("the file is too large"));
-        }
-        #[cfg(unix)]
-        if std::os::unix::fs::PermissionsExt::mode(&held.permissions()) & 0o077 != 0 {
-            return Err(std::io::Error::other("others can read it; run chmod 600 on it"));
-        }
-        std::fs::read_to_string(&file).map(Zeroizing::new)
-    });
-    let text = read.await.map_err(|e| fail(&e.to_string()))?.map_err(|e| fail(&e.to_string()))?;
-    let mut value = HeaderValue::from_str(text.trim()).map_err(|_| fail("it is no value of a header"))?;
+    let shown = file.display().to_string();
+    let text = secret::read(file).await.map_err(SourceError::Read)?;
+    let mut value = HeaderValue::from_str(text.trim())
+        .map_err(|_| SourceError::Read(secret::unusable(&shown, "it is no value of a header")))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -90,6 +90,30 @@ impl Manifest {
     }
 }
 
+/// The manifest of files, as it is served.
+pub(super) fn manifest<'a>(files: impl Iterator<Item = (&'a String, &'a Fingerprint)>) -> Vec<u8> {
+    let of = |(path, print): (&String, &Fingerprint)| ManifestFile {
+        path: path.clone(),
+        size: print.size,
+        sha256: print.sha256,
+    };
+    let manifest = Manifest { form: FORM.into(), files: files.map(of).collect() };
+    serde_json::to_vec(&manifest).unwrap_or_default()
+}
+
+/// A manifest as content.
+pub(super) fn listed(json: Vec<u8>) -> Content {
+    let json = Bytes::from(json);
+    let sha256 = Hash::of(&json);
+    Content {
+        size: json.len() as u64,
+        etag: format!("\"{sha256}\""),
+        sha256: Some(sha256),
+        media_type: Some(MANIFEST_TYPE.into()),
+        body: super::Body::Memory(json),
+    }
+}
+
 /// A folder that is offered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,13 +171,7 @@ impl FolderSource {
 
     /// The manifest as it is served.
     pub fn manifest(&self) -> Vec<u8> {
-        let of = |(path, print): (&String, &Arc<Fingerprint>)| ManifestFile {
-            path: path.clone(),
-            size: print.size,
-            sha256: print.sha256,
-        };
-        let manifest = Manifest { form: FORM.into(), files: self.files.iter().map(of).collect() };
-        serde_json::to_vec(&manifest).unwrap_or_default()
+        manifest(self.files.iter().map(|(path, print)| (path, &**print)))
     }
 
     /// Opens the manifest, or the file with a path of the manifest.
@@ -162,15 +180,7 @@ impl FolderSource {
     /// When there is no such file, or it changed.
     pub async fn open(&self, path: Option<&str>) -> Result<Content, SourceError> {
         let Some(path) = path else {
-            let json = Bytes::from(self.manifest());
-            let sha256 = Hash::of(&json);
-            return Ok(Content {
-                size: json.len() as u64,
-                etag: format!("\"{sha256}\""),
-                sha256: Some(sha256),
-                media_type: Some(MANIFEST_TYPE.into()),
-                body: super::Body::Memory(json),
-            });
+            return Ok(listed(self.manifest()));
         };
         // Only a path of the manifest is looked for: no other path ever reaches the file system.
         let (known, print) = self.files.get_key_value(path).ok_or(SourceError::NoSuchPath)?;

@@ -90,6 +90,12 @@ pub enum Changed {
         /// Bytes now.
         found: u64,
     },
+    /// The object was replaced in its store.
+    #[error("the object was replaced in its store; it had the entity tag {0} when it was offered")]
+    Replaced(String),
+    /// The object is not in its store any more.
+    #[error("the object is not in its store any more")]
+    Gone,
     /// Its content changed.
     #[error("bytes {from} to {to} are not those that were offered")]
     Content {
@@ -119,24 +125,22 @@ impl Fingerprint {
         }
         let before = stamp.clone();
         let stamp = stamp.filter(|stamp| stamp.is_settled(SystemTime::now()));
-        let block = (held.len() / BLOCKS).next_power_of_two().clamp(BLOCK_MIN, BLOCK_MAX);
-        let mut buffer = vec![0; usize::try_from(block).unwrap_or(usize::MAX)];
-        let (mut whole, mut digests, mut size) = (Sha256::new(), Vec::new(), 0_u64);
+        let mut taking = Taking::of(held.len());
+        let mut buffer = vec![0; usize::try_from(taking.block).unwrap_or(usize::MAX)];
         loop {
             let read = fill(&mut file, &mut buffer)?;
             let part = buffer.get(..read).unwrap_or_default();
             if part.is_empty() {
                 break;
             }
-            whole.update(part);
-            digests.extend_from_slice(&Sha256::digest(part));
-            size += read as u64;
+            taking.update(part);
         }
         let after = file.metadata()?;
-        if size != held.len() || Stamp::of(&after) != before {
+        let taken = taking.done();
+        if taken.size != held.len() || Stamp::of(&after) != before {
             return Err(io::Error::other("it changed while it was read"));
         }
-        Ok(Self { size, sha256: Hash(whole.finalize().into()), stamp, block, digests })
+        Ok(Self { stamp, ..taken })
     }
 
     /// Whether the system vouches that the file is as it was when its fingerprint was taken. Asked after
@@ -175,6 +179,50 @@ impl Fingerprint {
     /// The strong entity tag: the digest itself.
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.sha256)
+    }
+}
+
+/// A fingerprint while it is taken, part by part.
+pub(super) struct Taking {
+    whole: Sha256,
+    /// The block that is not full yet, and how many bytes of it were seen.
+    open: (Sha256, u64),
+    block: u64,
+    size: u64,
+    digests: Vec<u8>,
+}
+
+impl Taking {
+    /// Of content that has `size` bytes, as far as is known.
+    pub(super) fn of(size: u64) -> Self {
+        let block = (size / BLOCKS).next_power_of_two().clamp(BLOCK_MIN, BLOCK_MAX);
+        Self { whole: Sha256::new(), open: (Sha256::new(), 0), block, size: 0, digests: Vec::new() }
+    }
+
+    /// The next bytes.
+    pub(super) fn update(&mut self, mut bytes: &[u8]) {
+        self.whole.update(bytes);
+        self.size += bytes.len() as u64;
+        while !bytes.is_empty() {
+            let room = usize::try_from(self.block - self.open.1).unwrap_or(usize::MAX);
+            let (part, rest) = bytes.split_at(room.min(bytes.len()));
+            self.open.0.update(part);
+            self.open.1 += part.len() as u64;
+            if self.open.1 == self.block {
+                self.digests.extend_from_slice(&self.open.0.finalize_reset());
+                self.open.1 = 0;
+            }
+            bytes = rest;
+        }
+    }
+
+    /// All bytes were seen. Without a stamp: of what is no file here, nothing says that it was not touched.
+    pub(super) fn done(mut self) -> Fingerprint {
+        if self.open.1 > 0 {
+            self.digests.extend_from_slice(&self.open.0.finalize());
+        }
+        let Self { whole, block, size, digests, .. } = self;
+        Fingerprint { size, sha256: Hash(whole.finalize().into()), stamp: None, block, digests }
     }
 }
 
@@ -220,6 +268,13 @@ mod tests {
         std::fs::write(&path, &content).unwrap();
         let print = Fingerprint::of(&path).unwrap();
         assert_eq!((print.size, print.sha256), (700_000, Hash::of(&content)));
+        let mut taking = Taking::of(700_000);
+        content.chunks(99_991).for_each(|part| taking.update(part));
+        assert_eq!(
+            taking.done(),
+            Fingerprint { stamp: None, ..print.clone() },
+            "however it is cut into parts"
+        );
         let json = serde_json::to_string(&print).unwrap();
         assert_eq!(serde_json::from_str::<Fingerprint>(&json).unwrap(), print);
         assert_eq!(print.check(0, &content), Ok(()));

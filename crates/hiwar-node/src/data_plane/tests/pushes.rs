@@ -82,6 +82,7 @@ impl Scene {
                 renewal: None,
             },
             source: self.source.clone(),
+            stores: Arc::default(),
             trust: Trust::Stranger,
             retry: quick_retry(),
             renew: Arc::new(NoRenewal),

@@ -102,7 +102,7 @@ fn node(
     let server = Server::routes(routes, 0);
     let (sender, told) = mpsc::unbounded_channel();
     let public = format!("http://127.0.0.1:{}/", server.port);
-    let plane = BuiltIn::new(&public, shared, Arc::new(Told(sender)), quick_retry());
+    let plane = BuiltIn::new(&public, (shared, Arc::default()), Arc::new(Told(sender)), quick_retry());
     *control.plane.lock().unwrap() = Some(plane.clone());
     (control, plane, server, told)
 }
