@@ -227,3 +227,78 @@ pub(crate) async fn offer(
     let message = metadata::offer_message(claims.did(), offered, reason);
     claims.post(holder, "offers", &message, None).await.map_err(|e| e.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issued() -> Issuance {
+        Issuance {
+            id: "i".into(),
+            holder: "did:web:a.example".into(),
+            holder_pid: None,
+            access: Some("secret".into()),
+            wanted: Vec::new(),
+            state: IssuanceState::Issued,
+            reason: None,
+            created: Timestamp::from_millis(0),
+            due: Some(Timestamp::from_millis(0)),
+            attempts: 0,
+            problem: None,
+            decided: Some(Timestamp::from_millis(0)),
+            delivered: None,
+        }
+    }
+
+    fn retry() -> DeliveryConfig {
+        DeliveryConfig {
+            retry_first_ms: 100,
+            retry_max_ms: 1000,
+            give_up_ms: 10_000,
+            ..DeliveryConfig::default()
+        }
+    }
+
+    fn trouble(error: ClaimsError) -> Trouble {
+        Trouble::from(error)
+    }
+
+    fn after(issuance: &mut Issuance, error: ClaimsError, at: i64) -> Option<i64> {
+        settle(issuance, Err(trouble(error)), &retry(), Timestamp::from_millis(at));
+        issuance.due.map(|due| due.as_millis() - at)
+    }
+
+    #[test]
+    fn each_failure_doubles_the_wait_up_to_the_longest_until_the_time_is_over() {
+        let mut issuance = issued();
+        let waits: Vec<Option<i64>> =
+            (0..6).map(|_| after(&mut issuance, ClaimsError::Delivery(503), 1000)).collect();
+        assert_eq!(waits, [100, 200, 400, 800, 1000, 1000].map(Some));
+        assert_eq!(after(&mut issuance, ClaimsError::TooLong, 9_999), Some(1000));
+        assert_eq!(after(&mut issuance, ClaimsError::TooLong, 10_000), None);
+        assert_eq!(issuance.attempts, 8);
+        assert!(issuance.problem.is_some() && issuance.access.is_some(), "a person may send it again");
+    }
+
+    #[test]
+    fn a_holder_that_does_not_want_it_is_left_alone_and_one_that_is_busy_is_not() {
+        let mut issuance = issued();
+        let waits: Vec<Option<i64>> =
+            (0..5).map(|_| after(&mut issuance, ClaimsError::Delivery(403), 10)).collect();
+        assert_eq!(waits, [Some(100), Some(200), Some(400), Some(800), None]);
+        let mut issuance = issued();
+        let busy: Vec<Option<i64>> =
+            (0..6).map(|_| after(&mut issuance, ClaimsError::Delivery(429), 10)).collect();
+        assert!(busy.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn what_arrived_is_not_sent_again_and_the_access_token_is_forgotten() {
+        let mut issuance = issued();
+        issuance.problem = Some("x".into());
+        let at = Timestamp::from_millis(7);
+        settle(&mut issuance, Ok(()), &retry(), at);
+        assert_eq!((issuance.delivered, issuance.due), (Some(at), None));
+        assert_eq!((issuance.problem, issuance.access), (None, None));
+    }
+}
