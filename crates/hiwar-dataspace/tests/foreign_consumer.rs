@@ -9,7 +9,7 @@ use hiwar_dataspace::ledger::{Ledger as _, MemoryLedger, Negotiation, Statement}
 use hiwar_dataspace::negotiation::NegotiationState;
 use hiwar_dataspace::policy::{Offer, Participant, Policy};
 use hiwar_dataspace::rules::Rules;
-use hiwar_dataspace::wire::{Message as _, RequestMessage, TransferRequest};
+use hiwar_dataspace::wire::{AgreementMessage, EventMessage, Message as _, RequestMessage, TransferRequest};
 use hiwar_trust::hash::Hash;
 use hiwar_trust::time::Timestamp;
 use serde_json::{Value, json};
@@ -257,4 +257,113 @@ fn a_negotiation_to_which_the_other_side_gives_the_identifier_of_another_ends_wi
     assert_eq!(found[1].state, Some(NegotiationState::Terminated));
     assert_eq!(found[1].process.ending.as_ref().unwrap().why.code, "pid-in-use");
     assert_eq!(found[1].process.due(), None);
+}
+
+#[test]
+fn a_format_that_is_not_offered_is_refused_with_those_that_are() {
+    let terms = json!({ "permission": [{ "action": "use" }] });
+    let mut stage = Stage::offering(terms.clone());
+    stage.asks(&terms, &json!({}));
+    stage.takes(&json!({}));
+    stage.ledger.datasets.get_mut("table").unwrap().formats = vec!["AmazonS3-PUSH".into()];
+    let refused = stage.asks_for_data("t1", NOW).unwrap_err();
+    assert_eq!(refused.code, "format-not-offered");
+    assert!(
+        refused.reason.contains("HttpData-PULL") && refused.reason.contains("AmazonS3-PUSH"),
+        "{refused:?}"
+    );
+    assert!(stage.ledger.transfers.is_empty());
+}
+
+/// Written as the provider's messages come over the wire, to a consumer that is ours.
+struct Asking {
+    consumer: Connector,
+    ledger: MemoryLedger,
+    moments: u8,
+}
+
+impl Asking {
+    fn moment(&mut self) -> Moment {
+        self.moments += 1;
+        Moment { now: Timestamp::from_millis(NOW), seed: [self.moments; 32] }
+    }
+
+    /// A negotiation that the provider calls `named`, with its request taken.
+    fn begun(&mut self, named: &str) -> String {
+        let policy = Policy::from_value(json!({ "permission": [{ "action": "use" }] })).unwrap();
+        let new = NewNegotiation {
+            provider: PROVIDER.into(),
+            address: "https://provider.example".into(),
+            offer: Offer::new("offer-1", policy).about("table"),
+            dataset: "table".into(),
+            statement: Statement::default(),
+        };
+        let moment = self.moment();
+        let begun = self.consumer.begin_negotiation(&mut self.ledger, new, moment).unwrap();
+        self.acknowledged(&begun.process.pid, Some(named.to_owned()));
+        begun.process.pid
+    }
+
+    /// What is on the way was taken.
+    fn acknowledged(&mut self, pid: &str, named: Option<String>) {
+        let message = self.ledger.negotiations[pid].process.pending.clone().unwrap().id;
+        let (facts, moment) = (Participant::default(), self.moment());
+        self.consumer.negotiation_delivered(&mut self.ledger, pid, &message, named, &facts, moment).unwrap();
+    }
+
+    fn told(&mut self, pid: &str, named: &str, kind: &str, more: Value) -> Result<(), Refusal> {
+        let mut message = json!({ "@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@type": kind,
+            "providerPid": named, "consumerPid": pid });
+        message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let call = match kind {
+            "ContractAgreementMessage" => {
+                NegotiationCall::Agreement(AgreementMessage::from_value(&message).unwrap())
+            }
+            _ => NegotiationCall::Event(EventMessage::from_value(&message).unwrap()),
+        };
+        let (facts, moment) = (Participant::default(), self.moment());
+        let caller = Caller { id: PROVIDER, facts: &facts };
+        let digest = Hash::of(message.to_string().as_bytes());
+        self.consumer.negotiation_called(&mut self.ledger, caller, pid, call, digest, moment).map(drop)
+    }
+
+    fn agreed(&mut self, pid: &str, named: &str) {
+        let agreement = json!({ "agreement": { "@id": "urn:the-same", "@type": "Agreement", "target": "table",
+            "assigner": PROVIDER, "assignee": CONSUMER, "permission": [{ "action": "use" }] } });
+        self.told(pid, named, "ContractAgreementMessage", agreement).unwrap();
+    }
+
+    fn finalized(&mut self, pid: &str, named: &str) -> Result<(), Refusal> {
+        self.told(pid, named, "ContractNegotiationEventMessage", json!({ "eventType": "FINALIZED" }))
+    }
+}
+
+/// With two agreements of one name a consumer could not say under which of them it wants data.
+#[test]
+fn an_agreement_with_the_identifier_of_another_is_not_taken_for_one() {
+    let consumer = Connector {
+        participant: CONSUMER.into(),
+        address: "https://consumer.example/dsp/2025-1".into(),
+        data_address: "https://consumer.example".into(),
+        rules: Rules::default(),
+    };
+    let mut asking = Asking { consumer, ledger: MemoryLedger::default(), moments: 0 };
+    let (first, second) = (asking.begun("p1"), asking.begun("p2"));
+    for (pid, named) in [(&first, "p1"), (&second, "p2")] {
+        asking.agreed(pid, named);
+        asking.acknowledged(pid, None);
+        assert_eq!(asking.ledger.negotiations[pid].state, Some(NegotiationState::Verified));
+    }
+    asking.finalized(&first, "p1").unwrap();
+    let refused = asking.finalized(&second, "p2").unwrap_err();
+    assert_eq!(refused.code, "agreement-id-in-use");
+    assert_eq!(asking.ledger.contracts["urn:the-same"].negotiation, first);
+    // Once the first holds, a later one is ended as soon as it is sent.
+    let third = asking.begun("p3");
+    asking.agreed(&third, "p3");
+    let ending = asking.ledger.negotiations[&third].process.pending.clone().unwrap();
+    assert!(
+        ending.body.contains("TerminationMessage") && ending.body.contains("agreement-id-in-use"),
+        "{ending:?}"
+    );
 }

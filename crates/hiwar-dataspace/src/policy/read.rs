@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::model::{Atomic, Constraint, Logical, LogicalKind, Policy, Rule};
 use super::operand::bare_term;
 use super::{Action, LeftOperand, Operator, RightOperand};
+use crate::wire::read::cut;
 
 /// What a policy may hold at most.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +50,7 @@ pub enum PolicyError {
         problem: String,
     },
     /// A member is missing or has the wrong form.
-    #[error("{}: {problem}; {mend}", if path.is_empty() { "policy" } else { path })]
+    #[error("{}: {}; {mend}", if path.is_empty() { "policy".into() } else { cut(path.clone(), 256) }, cut(problem.clone(), 800))]
     Form {
         /// Where, such as `permission[0].constraint[1].operator`; empty for the policy itself.
         path: String,

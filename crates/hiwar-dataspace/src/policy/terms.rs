@@ -33,6 +33,7 @@ use super::place::{Place, find, path_at};
 use super::read::{PolicyError, read};
 use super::short::Short;
 use super::{Limits, Policy};
+use crate::wire::read::cut;
 
 /// Terms that were read, and where in the text each part of the policy comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +48,7 @@ pub struct Terms {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TermsError {
     /// A member of the short form is wrong.
-    #[error("line {}, column {}{}: {problem}; {mend}", place.line, place.column, named(&place.field))]
+    #[error("line {}, column {}{}: {}; {mend}", place.line, place.column, named(&place.field), cut(problem.clone(), 800))]
     Short {
         /// Where.
         place: Place,
@@ -62,7 +63,7 @@ pub enum TermsError {
 }
 
 fn named(field: &str) -> String {
-    if field.is_empty() { String::new() } else { format!(", {field}") }
+    if field.is_empty() { String::new() } else { format!(", {}", cut(field.to_owned(), 256)) }
 }
 
 impl Terms {
@@ -83,7 +84,19 @@ impl Terms {
             problem: "the text is not UTF-8".to_owned(),
         })?;
         let short: Short = serde_json::from_str(text).map_err(|error| serde_error(text, &error))?;
-        short.into_terms(text)
+        short.into_terms(text)?.within_limits()
+    }
+
+    /// What is written in the short form must fit into a policy that others read.
+    fn within_limits(self) -> Result<Self, TermsError> {
+        match Policy::from_value(self.policy.to_value()) {
+            Ok(_) => Ok(self),
+            Err(PolicyError::Form { path, problem, mend }) => match self.place(&path) {
+                Some(place) => Err(TermsError::Short { place: place.clone(), problem, mend }),
+                None => Err(PolicyError::Form { path, problem, mend }.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The member of the short form that a path of the policy, such as one of a lint finding, comes from.

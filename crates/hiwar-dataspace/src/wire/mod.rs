@@ -67,9 +67,26 @@ pub trait Message: Sized {
 /// JSON from bytes. Depth is limited to 128 by the reader.
 ///
 /// # Errors
-/// When it is no JSON, with line and column.
+/// When it is no JSON, with line and column, or has a member that the reader's library would take for a
+/// sign to itself when it is read again.
 pub fn json(bytes: &[u8]) -> Result<Value, WireError> {
-    serde_json::from_slice(bytes).map_err(|e| WireError::new("message", format!("it is no JSON: {e}")))
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|e| WireError::new("message", format!("it is no JSON: {e}")))?;
+    if has_private_name(&value) {
+        return Err(WireError::new("message", format!("a member's name begins with {PRIVATE:?}; rename it")));
+    }
+    Ok(value)
+}
+
+/// What the names begin with by which `serde_json` marks numbers and raw text.
+const PRIVATE: &str = "$serde_json::private::";
+
+fn has_private_name(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.iter().any(|(name, v)| name.starts_with(PRIVATE) || has_private_name(v)),
+        Value::Array(items) => items.iter().any(has_private_name),
+        _ => false,
+    }
 }
 
 /// Why, as other connectors and people read it.

@@ -214,7 +214,7 @@ fn stated(members: &Members<'_>, name: &'static str) -> Result<Option<String>, W
 }
 
 fn offer(members: &Members<'_>) -> Result<MessageOffer, WireError> {
-    MessageOffer::from_value(members.value("offer")?.clone()).map_err(|e| WireError::of_policy("offer", &e))
+    MessageOffer::from_value(members.one("offer")?.clone()).map_err(|e| WireError::of_policy("offer", &e))
 }
 
 impl Message for RequestMessage {
@@ -265,7 +265,7 @@ impl Message for AgreementMessage {
     fn from_value(value: &Value) -> Result<Self, WireError> {
         let members = Members::of(value, "message")?;
         members.expect(Self::TYPE)?;
-        let agreement = Agreement::from_value(members.value("agreement")?.clone())
+        let agreement = Agreement::from_value(members.one("agreement")?.clone())
             .map_err(|e| WireError::of_policy("agreement", &e))?;
         Ok(Self {
             context: Context,

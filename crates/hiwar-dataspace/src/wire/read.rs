@@ -13,6 +13,21 @@ use crate::policy::PolicyError;
 /// The longest identifier or address that is read, in bytes.
 pub const TEXT_BYTES_MAX: usize = 2048;
 
+/// The most bytes of a stranger's text in an error: what is logged and sent back must not grow with it.
+const PATH_BYTES: usize = 256;
+/// As [`PATH_BYTES`], for the problem.
+const PROBLEM_BYTES: usize = 1500;
+
+/// A text of at most `bytes` bytes, with an ellipsis when something is missing.
+pub(crate) fn cut(mut text: String, bytes: usize) -> String {
+    if text.len() > bytes {
+        let end = (0..=bytes.saturating_sub('…'.len_utf8())).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
+}
+
 /// Why a message cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {problem}")]
@@ -26,17 +41,15 @@ pub struct WireError {
 impl WireError {
     /// An error at `path`.
     pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { path: path.into(), problem: problem.into() }
+        Self { path: cut(path.into(), PATH_BYTES), problem: cut(problem.into(), PROBLEM_BYTES) }
     }
 
     /// What is wrong with a policy that stands at `at`.
     pub(crate) fn of_policy(at: &str, error: &PolicyError) -> Self {
         match error {
-            PolicyError::Form { path, problem, mend } if path.is_empty() => {
-                Self::new(at, format!("{problem}; {mend}"))
-            }
             PolicyError::Form { path, problem, mend } => {
-                Self::new(format!("{at}.{path}"), format!("{problem}; {mend}"))
+                let path = if path.is_empty() { at.to_owned() } else { format!("{at}.{path}") };
+                Self::new(path, format!("{}; {mend}", cut(problem.clone(), PROBLEM_BYTES / 2)))
             }
             other => Self::new(at, other.to_string()),
         }
@@ -134,6 +147,14 @@ impl<'a> Members<'a> {
     /// When it is absent.
     pub fn value(&self, member: &str) -> Result<&'a Value, WireError> {
         self.get(member).ok_or_else(|| WireError::new(self.at(member), "it is missing; it is required"))
+    }
+
+    /// One thing that must be there, without the array around it when it has one element.
+    ///
+    /// # Errors
+    /// When it is absent.
+    pub fn one(&self, member: &str) -> Result<&'a Value, WireError> {
+        Ok(single(self.value(member)?))
     }
 
     /// A list: an array, one thing for a list of one, nothing for an empty list.

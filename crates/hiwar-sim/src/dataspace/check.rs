@@ -308,13 +308,28 @@ fn transfer_settled(transfer: &Transfer, peer: Option<&Transfer>) -> Option<Stri
     match peer {
         None if state == Some(TransferState::Terminated) => None,
         None => Some(format!("it is {state:?} and the other side has none")),
-        // A copy of a suspension that crossed another one can arrive when both have gone on; the next
-        // message of either is refused then, and the transfer is terminated.
-        Some(peer) if peer.state != state && [peer.state, state].iter().all(|s| pausing.contains(s)) => None,
+        // A copy of a message that its sender has withdrawn, because another one crossed it, can arrive when
+        // both have gone on; the next message of either is refused then, and the transfer is terminated.
+        Some(peer)
+            if peer.state != state
+                && [peer.state, state].iter().all(|s| pausing.contains(s))
+                && (took_what_was_withdrawn(transfer, peer) || took_what_was_withdrawn(peer, transfer)) =>
+        {
+            None
+        }
         Some(peer) if peer.state != state => Some(format!("it is {state:?} here and {:?} there", peer.state)),
         Some(_) if state == Some(TransferState::Requested) => Some("it rests in REQUESTED".into()),
         Some(_) => None,
     }
+}
+
+/// Whether the last step that a side took is one that the other side does not know to have been taken.
+fn took_what_was_withdrawn(side: &Transfer, sender: &Transfer) -> bool {
+    let by = sender.process.role;
+    let Some(last) = side.process.history.last().filter(|t| t.by == by) else { return false };
+    let count =
+        |of: &Transfer| of.process.history.iter().filter(|t| t.by == by && t.step == last.step).count();
+    count(side) > count(sender)
 }
 
 fn count(world: &mut World) {

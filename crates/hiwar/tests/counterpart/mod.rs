@@ -156,6 +156,7 @@ impl Counterpart {
         (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes))))
     }
 
+    /// Status, the header Link and the body; status 0 when the node hung up while the body was sent.
     pub(crate) fn exchange(
         &self,
         method: &str,
@@ -176,7 +177,12 @@ impl Counterpart {
             let link = link.to_owned();
             Ok::<_, reqwest::Error>((response.status().as_u16(), link, response.bytes().await?.to_vec()))
         });
-        answered.unwrap()
+        match answered {
+            Ok(answered) => answered,
+            // The node has refused a body before all of it was sent, and has hung up.
+            Err(error) if format!("{error:?}").contains("BodyWrite") => (0, String::new(), Vec::new()),
+            Err(error) => panic!("{error:?}"),
+        }
     }
 
     fn new_client(&self) -> reqwest::Client {
