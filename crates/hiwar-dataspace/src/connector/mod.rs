@@ -22,7 +22,7 @@ use crate::rules::Rules;
 use crate::wire::WireError;
 
 pub use deliver::{Delivery, Failure};
-pub use negotiate::{NegotiationCall, NewNegotiation};
+pub use negotiate::{NegotiationCall, NewNegotiation, is_shown};
 pub use transfers::{HTTP, NewTransfer, Renewed, TransferCall, hash_of_token};
 
 /// The most steps of one process that are remembered; a negotiation that goes back and forth longer

@@ -1,11 +1,12 @@
 //! What the other side may do in a negotiation, and what a person may begin.
 
 use hiwar_trust::hash::Hash;
+use hiwar_trust::time::Timestamp;
 
 use super::{Caller, Connector, ENDING, Moment, NOT_ALLOWED, ON_THE_WAY, Refusal, STEPS_MAX, new_process};
 use crate::ledger::{Contract, Ledger, Negotiation, Note, Statement, Why};
 use crate::negotiation::{NegotiationState, NegotiationStep, Role, next};
-use crate::policy::MessageOffer;
+use crate::policy::{MessageOffer, Offer, Participant, Phase, Request, permits};
 use crate::wire::{
     AgreementMessage, Context, EventMessage, EventType, NegotiationStatus, NegotiationTermination,
     OfferMessage, RequestMessage, VerificationMessage, reason_text,
@@ -64,6 +65,29 @@ pub(super) const ID_IN_USE: &str = "agreement-id-in-use";
 /// Why it is refused.
 pub(super) const ID_IN_USE_WHY: &str =
     "the agreement's @id is that of another agreement held here; give each agreement its own";
+
+/// Whether an offer is shown to a participant: what its terms would refuse whatever happens is not.
+pub fn is_shown(offer: &Offer, to: &Participant, now: Timestamp) -> bool {
+    let meant = offer.assignee.is_none() || offer.assignee == to.id;
+    meant && permits(&offer.policy, &Request::new(Phase::Catalogue, to, now))
+}
+
+/// The dataset that an offer is about: its target, which as a provider must be offered here to the one who
+/// asks. What is not shown in the catalog does not exist here either.
+fn dataset_asked(
+    ledger: &impl Ledger,
+    role: Role,
+    offer: &MessageOffer,
+    facts: &Participant,
+    moment: Moment,
+) -> Result<Option<String>, Refusal> {
+    let Some(target) = &offer.target else { return Ok(None) };
+    if role == Role::Consumer {
+        return Ok(Some(target.clone()));
+    }
+    let found = ledger.dataset(target)?.filter(|d| is_shown(&d.offer, facts, moment.now));
+    Ok(found.map(|_| target.clone()))
+}
 
 /// A negotiation that a person begins as consumer.
 #[derive(Clone, Debug)]
@@ -193,7 +217,7 @@ impl Connector {
             Role::Consumer => (peer_pid.clone(), String::new()),
         };
         let Some(callback) = callback else { return Err(refused) };
-        let Some(dataset) = self.dataset_asked(ledger, role, &offer)? else {
+        let Some(dataset) = dataset_asked(ledger, role, &offer, caller.facts, moment)? else {
             refused.code = "unknown-offer";
             refused.reason =
                 "offer.target: no dataset of that name is offered to you; look into the catalog".into();
@@ -215,21 +239,6 @@ impl Connector {
         self.answer_negotiation(ledger, &mut negotiation, caller.facts, moment)?;
         ledger.put_negotiation(&negotiation)?;
         Ok(status(&negotiation))
-    }
-
-    /// The dataset that an offer is about: its target, which as a provider must be offered here.
-    fn dataset_asked(
-        &self,
-        ledger: &impl Ledger,
-        role: Role,
-        offer: &MessageOffer,
-    ) -> Result<Option<String>, Refusal> {
-        let Some(target) = &offer.target else { return Ok(None) };
-        if role == Role::Consumer || ledger.dataset(target)?.is_some() {
-            Ok(Some(target.clone()))
-        } else {
-            Ok(None)
-        }
     }
 
     /// Takes a later message of a negotiation.

@@ -214,7 +214,12 @@ fn stated(members: &Members<'_>, name: &'static str) -> Result<Option<String>, W
 }
 
 fn offer(members: &Members<'_>) -> Result<MessageOffer, WireError> {
-    MessageOffer::from_value(members.one("offer")?.clone()).map_err(|e| WireError::of_policy("offer", &e))
+    let offer = MessageOffer::from_value(members.one("offer")?.clone())
+        .map_err(|e| WireError::of_policy("offer", &e))?;
+    if offer.target.as_ref().is_some_and(String::is_empty) {
+        return Err(WireError::new("offer.target", "it is empty; name the dataset"));
+    }
+    Ok(offer)
 }
 
 impl Message for RequestMessage {

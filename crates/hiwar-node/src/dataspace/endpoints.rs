@@ -10,9 +10,9 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hiwar_dataspace::catalog::{Filter, PAGE_DATASETS, PUSH};
-use hiwar_dataspace::connector::{Caller, NegotiationCall, Refusal, RefusalKind, TransferCall};
+use hiwar_dataspace::connector::{Caller, NegotiationCall, Refusal, RefusalKind, TransferCall, is_shown};
 use hiwar_dataspace::ledger::Ledger as _;
-use hiwar_dataspace::policy::{Offer, Phase, Request, permits};
+use hiwar_dataspace::policy::Offer;
 use hiwar_dataspace::wire::{
     AgreementMessage, Auth, CatalogError, CatalogRequest, CompletionMessage, Context, EventMessage, Message,
     NegotiationError, NegotiationTermination, OfferMessage, ProtocolVersion, RequestMessage, StartMessage,
@@ -217,7 +217,7 @@ async fn catalog(
     let known = caller(&shared, &headers).await?;
     let request = CatalogRequest::read(&body)?;
     let filter = Filter::read(&request.filter)?;
-    let facts = known.facts.clone();
+    let (facts, at) = (known.facts.clone(), now());
     let found = shared
         .dataspace()
         .read(move |reader| {
@@ -225,7 +225,7 @@ async fn catalog(
             for (key, offer) in reader.policies()? {
                 let offer: Offer =
                     serde_json::from_str(&offer).map_err(|e| StoreError::Failed(e.to_string()))?;
-                if is_shown(&offer, &facts) {
+                if is_shown(&offer, &facts, at) {
                     shown.push(key);
                 }
             }
@@ -266,12 +266,6 @@ async fn catalog(
     Ok(response)
 }
 
-/// Whether an offer is shown: what its terms would refuse whatever happens is not.
-fn is_shown(offer: &Offer, facts: &hiwar_dataspace::policy::Participant) -> bool {
-    let meant = offer.assignee.is_none() || offer.assignee == facts.id;
-    meant && permits(&offer.policy, &Request::new(Phase::Catalogue, facts, now()))
-}
-
 async fn dataset(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -280,7 +274,7 @@ async fn dataset(
     let known = caller(&shared, &headers).await?;
     let wanted = id.clone();
     let found = shared.dataspace().desk.run(move |tx| Ok(tx.dataset(&wanted)?)).await?;
-    let Some(found) = found.filter(|d| is_shown(&d.offer, &known.facts)) else {
+    let Some(found) = found.filter(|d| is_shown(&d.offer, &known.facts, now())) else {
         let shown: String = id.chars().take(80).collect();
         let reason = format!("no dataset {shown:?} is offered to you; look into the catalog");
         return Err(Failed::new(StatusCode::NOT_FOUND, About::Catalog, "not-found", reason));
