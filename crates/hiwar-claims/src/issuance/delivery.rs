@@ -1,11 +1,13 @@
 //! What an issuer delivers to a holder: credentials, or that there will be none (DCP 1.0, section 6.5).
+//! The issuer's side is in [`super::state`].
 
 use serde_json::{Map, Value, json};
 
 use super::request::{CREDENTIALS_MAX, ID_BYTES_MAX};
+use super::state::Made;
 use crate::credential::{CREDENTIAL_BYTES_MAX, Profile};
 use crate::json;
-use crate::query::{CONTEXT, QueryError};
+use crate::query::QueryError;
 
 /// The most bytes of a delivery: 16 credentials of the largest size, and what stands around them.
 pub const DELIVERY_BYTES_MAX: usize = CREDENTIALS_MAX * (CREDENTIAL_BYTES_MAX + 2048);
@@ -30,42 +32,9 @@ pub struct Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Credentials, at least one. Nothing of them is verified yet.
-    Issued(Vec<Delivered>),
+    Issued(Vec<Made>),
     /// None; with the issuer's reason, cut to [`REASON_BYTES_MAX`].
     Rejected(Option<String>),
-}
-
-/// A credential as it was delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivered {
-    /// The type that the issuer says it has.
-    pub kind: String,
-    /// How the issuer says it is written.
-    pub profile: Profile,
-    /// The credential itself, a compact JWS.
-    pub jwt: String,
-}
-
-impl Delivery {
-    /// The delivery as a message.
-    pub fn to_json(&self) -> Value {
-        let (status, credentials, reason) = match &self.outcome {
-            Outcome::Issued(credentials) => ("ISSUED", credentials.as_slice(), None),
-            Outcome::Rejected(reason) => ("REJECTED", [].as_slice(), reason.as_ref()),
-        };
-        let credentials: Vec<Value> = credentials
-            .iter()
-            .map(|c| json!({ "credentialType": c.kind, "format": c.profile.name(), "payload": c.jwt }))
-            .collect();
-        let mut message = json!({
-            "@context": [CONTEXT], "type": TYPE, "issuerPid": self.issuer_pid, "holderPid": self.holder_pid,
-            "status": status, "credentials": credentials,
-        });
-        if let (Some(reason), Some(members)) = (reason, message.as_object_mut()) {
-            members.insert("rejectionReason".into(), json!(reason));
-        }
-        message
-    }
 }
 
 /// Reads a delivery.
@@ -92,7 +61,7 @@ pub fn read(bytes: &[u8]) -> Result<Delivery, QueryError> {
     Ok(Delivery { issuer_pid, holder_pid, outcome })
 }
 
-fn credentials(value: Option<&Value>) -> Result<Vec<Delivered>, QueryError> {
+fn credentials(value: Option<&Value>) -> Result<Vec<Made>, QueryError> {
     let rule = "it must be an array of 1 to 16 objects, each with credentialType, the format \
                 vc20-bssl/jwt or vc11-sl2021/jwt, and as payload a token of at most 64 KiB";
     let wrong = || QueryError::Member { member: "credentials", rule };
@@ -103,7 +72,7 @@ fn credentials(value: Option<&Value>) -> Result<Vec<Delivered>, QueryError> {
     let read = |v: &Value| {
         let text = |name: &str, max| v.get(name).and_then(Value::as_str).filter(|t| t.len() <= max);
         let format = text("format", ID_BYTES_MAX)?;
-        Some(Delivered {
+        Some(Made {
             kind: text("credentialType", ID_BYTES_MAX).filter(|t| !t.is_empty())?.to_owned(),
             profile: [Profile::Vc20, Profile::Vc11].into_iter().find(|p| p.name() == format)?,
             jwt: text("payload", CREDENTIAL_BYTES_MAX)?.to_owned(),
@@ -128,35 +97,29 @@ fn reason(members: &Map<String, Value>) -> Result<Option<String>, QueryError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::state::{issued_message, rejected_message};
     use super::*;
 
-    fn issued() -> Delivery {
-        let delivered =
-            Delivered { kind: "MembershipCredential".into(), profile: Profile::Vc20, jwt: "a.b.c".into() };
-        Delivery { issuer_pid: "i".into(), holder_pid: "h".into(), outcome: Outcome::Issued(vec![delivered]) }
+    fn made() -> Made {
+        Made { kind: "MembershipCredential".into(), profile: Profile::Vc20, jwt: "a.b.c".into() }
     }
 
     #[test]
-    fn deliveries_and_rejections_read_back_as_written() {
-        let rejected = |reason: Option<&str>| Delivery {
-            outcome: Outcome::Rejected(reason.map(str::to_owned)),
-            ..issued()
-        };
-        for delivery in [issued(), rejected(None), rejected(Some("no such company"))] {
-            assert_eq!(read(delivery.to_json().to_string().as_bytes()).unwrap(), delivery);
-        }
+    fn deliveries_and_rejections_read_back_as_the_issuer_s_side_writes_them() {
+        let read_back = |message: Value| read(message.to_string().as_bytes()).unwrap();
+        let issued = read_back(issued_message("i", Some("h"), &[made()]));
+        assert_eq!((issued.issuer_pid.as_str(), issued.holder_pid.as_str()), ("i", "h"));
+        assert_eq!(issued.outcome, Outcome::Issued(vec![made()]));
+        let rejected = read_back(rejected_message("i", Some("h"), Some("no such company")));
+        assert_eq!(rejected.outcome, Outcome::Rejected(Some("no such company".into())));
         let long = "é".repeat(REASON_BYTES_MAX);
-        let Outcome::Rejected(Some(kept)) =
-            read(rejected(Some(&long)).to_json().to_string().as_bytes()).unwrap().outcome
-        else {
-            unreachable!()
-        };
-        assert_eq!(kept.len(), REASON_BYTES_MAX);
+        let long = read_back(rejected_message("i", Some("h"), Some(&long)));
+        assert!(matches!(long.outcome, Outcome::Rejected(Some(kept)) if kept.len() == REASON_BYTES_MAX));
     }
 
     #[test]
     fn a_delivery_without_a_needed_member_or_beyond_the_limits_is_refused_with_its_name() {
-        let good = issued().to_json();
+        let good = issued_message("i", Some("h"), &[made()]);
         let one = |name: &str, value: Value| {
             let mut container = good["credentials"][0].clone();
             container[name] = value;
