@@ -2,6 +2,7 @@
 //! [`super::metadata::offer_message`].
 
 use hiwar_trust::did::Did;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::request::{CREDENTIALS_MAX, ID_BYTES_MAX};
@@ -24,7 +25,7 @@ pub struct Offer {
 
 /// A credential that is offered. An offer may name no more than the identifier; the rest then stands
 /// in the issuer's metadata.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offered {
     /// The identifier of a credential object in the issuer's metadata.
     pub id: String,
