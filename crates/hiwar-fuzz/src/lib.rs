@@ -68,6 +68,8 @@ pub const TARGETS: &[Target] = &[
     ("claims_presentation", claims::claims_presentation, claims::claims_presentation_seeds),
     ("claims_status", claims::claims_status, claims::claims_status_seeds),
     ("claims_query", claims::claims_query, claims::claims_query_seeds),
+    ("claims_offer", claims::claims_offer, claims::claims_offer_seeds),
+    ("claims_delivery", claims::claims_delivery, claims::claims_delivery_seeds),
 ];
 
 /// The target with this name.

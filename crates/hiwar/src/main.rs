@@ -5,6 +5,7 @@
 //! contradicted nor proved in all.
 
 mod bench;
+mod claims;
 mod commands;
 mod data;
 mod demo;
@@ -41,6 +42,9 @@ enum Command {
     /// Offer data under terms, and get data of others under theirs
     #[command(subcommand)]
     Data(data::DataCommand),
+    /// Credentials that say who a participant is: held, asked for, offered
+    #[command(subcommand)]
+    Claims(claims::ClaimsCommand),
     /// Early warning over trade tables and firm networks; works without a node
     #[command(subcommand)]
     Radar(radar::RadarCommand),
@@ -86,6 +90,7 @@ fn main() -> ExitCode {
         Command::Peer(c) => c.run(),
         Command::Dialogue(c) => c.run(),
         Command::Data(c) => c.run(),
+        Command::Claims(c) => c.run(),
         Command::Radar(c) => c.run(),
         Command::Dossier(c) => c.run(),
         Command::Verify(c) => c.run(),

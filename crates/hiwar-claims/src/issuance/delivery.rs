@@ -61,6 +61,16 @@ pub fn read(bytes: &[u8]) -> Result<Delivery, QueryError> {
     Ok(Delivery { issuer_pid, holder_pid, outcome })
 }
 
+/// The profile that a format names: by the alias of DCP, appendix A.1, or as older software of the Eclipse
+/// family does; section 6.5.2 leaves it open.
+fn profile_of(format: &str) -> Option<Profile> {
+    match format {
+        "VC1_0_JWT" => Some(Profile::Vc11),
+        "VC2_0_JOSE" => Some(Profile::Vc20),
+        alias => [Profile::Vc20, Profile::Vc11].into_iter().find(|p| p.name() == alias),
+    }
+}
+
 fn credentials(value: Option<&Value>) -> Result<Vec<Made>, QueryError> {
     let rule = "it must be an array of 1 to 16 objects, each with credentialType, the format \
                 vc20-bssl/jwt or vc11-sl2021/jwt, and as payload a token of at most 64 KiB";
@@ -74,7 +84,7 @@ fn credentials(value: Option<&Value>) -> Result<Vec<Made>, QueryError> {
         let format = text("format", ID_BYTES_MAX)?;
         Some(Made {
             kind: text("credentialType", ID_BYTES_MAX).filter(|t| !t.is_empty())?.to_owned(),
-            profile: [Profile::Vc20, Profile::Vc11].into_iter().find(|p| p.name() == format)?,
+            profile: profile_of(format)?,
             jwt: text("payload", CREDENTIAL_BYTES_MAX)?.to_owned(),
         })
     };

@@ -80,7 +80,7 @@ pub(super) async fn import(
     }
 }
 
-/// `GET /api/v1/claims/offers`
+/// `GET /api/v1/claims/offered`
 pub(super) async fn offers(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, ApiError> {
     Ok(Json(json!({ "offers": claims(&shared)?.offers() })))
 }

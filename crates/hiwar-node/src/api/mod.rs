@@ -172,7 +172,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/keys/rotate", post(operations::rotate))
         .route("/api/v1/backup", post(operations::backup))
         .route("/api/v1/claims/credentials", get(holder::credentials).post(holder::import))
-        .route("/api/v1/claims/offers", get(holder::offers))
+        .route("/api/v1/claims/offered", get(holder::offers))
         .route("/api/v1/claims/requests", get(holder::requests).post(holder::ask))
         .route("/api/v1/data/terms", post(data::check))
         .route("/api/v1/data/datasets", get(data::datasets).post(data::offer))
