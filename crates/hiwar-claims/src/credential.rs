@@ -120,7 +120,7 @@ pub fn peek(jwt: &str) -> Result<(Did, Vec<String>), CredentialError> {
 }
 
 /// The credential in the claims, and how it is written.
-fn body(claims: &Map<String, Value>) -> Result<(Profile, &Map<String, Value>), CredentialError> {
+pub(crate) fn body(claims: &Map<String, Value>) -> Result<(Profile, &Map<String, Value>), CredentialError> {
     match claims.get("vc") {
         Some(Value::Object(members)) => Ok((Profile::Vc11, members)),
         Some(_) => Err(wrong("vc", "it must be an object")),
@@ -128,7 +128,10 @@ fn body(claims: &Map<String, Value>) -> Result<(Profile, &Map<String, Value>), C
     }
 }
 
-fn issuer(claims: &Map<String, Value>, members: &Map<String, Value>) -> Result<Did, CredentialError> {
+pub(crate) fn issuer(
+    claims: &Map<String, Value>,
+    members: &Map<String, Value>,
+) -> Result<Did, CredentialError> {
     let inside = match members.get("issuer") {
         Some(Value::String(id)) => Some(id.as_str()),
         Some(Value::Object(issuer)) => issuer.get("id").and_then(Value::as_str),
@@ -143,7 +146,7 @@ fn issuer(claims: &Map<String, Value>, members: &Map<String, Value>) -> Result<D
     }
 }
 
-fn types(members: &Map<String, Value>) -> Result<Vec<String>, CredentialError> {
+pub(crate) fn types(members: &Map<String, Value>) -> Result<Vec<String>, CredentialError> {
     let fail = || wrong("type", "it must be one to 16 texts");
     let named = texts(members.get("type").or_else(|| members.get("@type")), fail)?;
     if named.is_empty() { Err(fail()) } else { Ok(named) }
@@ -249,6 +252,23 @@ fn valid(
     now: i64,
     leeway: i64,
 ) -> Result<Option<i64>, CredentialError> {
+    let (start, end) = period(claims, members)?;
+    if let Some(start) = start.filter(|start| start.saturating_sub(leeway) > now) {
+        return Err(CredentialError::NotYetValid { issuer: issuer.clone(), start, now });
+    }
+    match end {
+        Some(end) if end.saturating_add(leeway) <= now => {
+            Err(CredentialError::Expired { issuer: issuer.clone(), end, now })
+        }
+        end => Ok(end),
+    }
+}
+
+/// From when and until when a credential holds, by every member that speaks of it.
+pub(crate) fn period(
+    claims: &Map<String, Value>,
+    members: &Map<String, Value>,
+) -> Result<(Option<i64>, Option<i64>), CredentialError> {
     let starts = [
         numeric(claims, "nbf")?,
         numeric(claims, "iat")?,
@@ -256,17 +276,7 @@ fn valid(
         dated(members, "issuanceDate")?,
     ];
     let ends = [numeric(claims, "exp")?, dated(members, "validUntil")?, dated(members, "expirationDate")?];
-    let start = starts.into_iter().flatten().max();
-    if let Some(start) = start.filter(|start| start.saturating_sub(leeway) > now) {
-        return Err(CredentialError::NotYetValid { issuer: issuer.clone(), start, now });
-    }
-    let end = ends.into_iter().flatten().min();
-    match end {
-        Some(end) if end.saturating_add(leeway) <= now => {
-            Err(CredentialError::Expired { issuer: issuer.clone(), end, now })
-        }
-        end => Ok(end),
-    }
+    Ok((starts.into_iter().flatten().max(), ends.into_iter().flatten().min()))
 }
 
 const NUMERIC_DATE: &str = "it must be a number of seconds since 1970-01-01T00:00:00Z";

@@ -6,6 +6,7 @@
 
 pub mod credential;
 pub mod did;
+pub mod held;
 pub mod issuance;
 pub mod json;
 pub mod jws;

@@ -41,6 +41,19 @@ impl Scope {
         text.strip_prefix(WITH_ID).and_then(plain).map(Self::Id).ok_or_else(wrong)
     }
 
+    /// Reads the scopes of a text with spaces between them, as a token's `scope` has them
+    /// (RFC 6749, section 3.3).
+    ///
+    /// # Errors
+    /// When one has another form, or there are more than 16.
+    pub fn read_list(text: &str) -> Result<Vec<Self>, QueryError> {
+        let scopes: Vec<&str> = text.split_ascii_whitespace().collect();
+        if scopes.len() > PARTS_MAX {
+            return Err(QueryError::Member { member: "scope", rule: "it must be at most 16 scopes" });
+        }
+        scopes.into_iter().map(Self::read).collect()
+    }
+
     /// The scope as text.
     pub fn of_type(name: &str) -> String {
         format!("{OF_TYPE}{name}:read")

@@ -81,6 +81,8 @@ pub const TARGETS: &[Target] = &[
     ("claims_request", claims::claims_request, claims::claims_request_seeds),
     ("claims_metadata", claims::claims_metadata, claims::claims_metadata_seeds),
     ("claims_request_status", claims::claims_request_status, claims::claims_request_status_seeds),
+    ("claims_offer", claims::claims_offer, claims::claims_offer_seeds),
+    ("claims_delivery", claims::claims_delivery, claims::claims_delivery_seeds),
 ];
 
 /// The target with this name.

@@ -42,7 +42,7 @@ enum Command {
     /// Offer data under terms, and get data of others under theirs
     #[command(subcommand)]
     Data(data::DataCommand),
-    /// Issue credentials that say who a participant is, and take them back
+    /// Credentials that say who a participant is: held, asked for, issued, taken back
     #[command(subcommand)]
     Claims(claims::ClaimsCommand),
     /// Early warning over trade tables and firm networks; works without a node

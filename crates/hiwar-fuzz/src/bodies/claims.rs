@@ -10,6 +10,7 @@ use hiwar_claims::did::{DidDocument, KEYS_MAX, Relationship};
 use hiwar_claims::issuance::metadata::{self, CredentialObject};
 use hiwar_claims::issuance::request::{self, CredentialRequest};
 use hiwar_claims::issuance::state::{self, CredentialStatus, RequestState};
+use hiwar_claims::issuance::{delivery, offer};
 use hiwar_claims::jws::{JwsKey, VerificationKey};
 use hiwar_claims::presentation::CREDENTIALS_MAX;
 use hiwar_claims::{credential, presentation, query, status, token};
@@ -252,4 +253,47 @@ pub fn claims_request_status_seeds() -> Vec<Vec<u8>> {
     let status =
         CredentialStatus { issuer_pid: "i".into(), holder_pid: "h".into(), state: RequestState::Received };
     vec![status.to_json().to_string().into_bytes()]
+}
+
+/// An issuer's offer.
+pub fn claims_offer(data: &[u8]) {
+    let read = offer::read(data);
+    answered(&read);
+    if let Ok(found) = read {
+        assert!((1..=request::CREDENTIALS_MAX).contains(&found.credentials.len()));
+        assert!(found.credentials.iter().all(|o| (1..=request::ID_BYTES_MAX).contains(&o.id.len())));
+    }
+}
+
+/// Offers: whole, and by identifiers only.
+pub fn claims_offer_seeds() -> Vec<Vec<u8>> {
+    let offered = |credentials: Value| json!({ "type": offer::TYPE, "issuer": "did:web:b.example", "credentials": credentials });
+    let whole = json!([{
+        "id": "x", "type": "CredentialObject", "credentialType": "MembershipCredential",
+        "profile": "vc20-bssl/jwt", "offerReason": "reissue", "bindingMethods": ["did:web"],
+    }]);
+    [whole, json!([{ "id": "x" }, { "id": "y" }])].map(|c| offered(c).to_string().into_bytes()).into()
+}
+
+/// An issuer's delivery.
+pub fn claims_delivery(data: &[u8]) {
+    let read = delivery::read(data);
+    answered(&read);
+    let Ok(found) = read else { return };
+    assert!(!found.holder_pid.is_empty() && !found.issuer_pid.is_empty(), "it answers no request");
+    match found.outcome {
+        delivery::Outcome::Issued(made) => assert!((1..=request::CREDENTIALS_MAX).contains(&made.len())),
+        delivery::Outcome::Rejected(reason) => {
+            assert!(reason.is_none_or(|reason| reason.len() <= delivery::REASON_BYTES_MAX));
+        }
+    }
+}
+
+/// Deliveries: credentials, and a rejection.
+pub fn claims_delivery_seeds() -> Vec<Vec<u8>> {
+    use hiwar_claims::issuance::state::{Made, issued_message, rejected_message};
+    let made =
+        Made { kind: "MembershipCredential".into(), profile: credential::Profile::Vc20, jwt: "a.b.c".into() };
+    let issued = issued_message("i", Some("h"), &[made]);
+    [issued, rejected_message("i", Some("h"), Some("no"))].map(|m| m.to_string().into_bytes()).into()
 }

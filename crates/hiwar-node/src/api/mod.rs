@@ -9,6 +9,7 @@ mod data;
 mod dialogues;
 mod entries;
 mod files;
+mod holder;
 mod issuer;
 mod operations;
 mod peers;
@@ -171,6 +172,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/desks/{desk}/tokens", post(operations::new_token).delete(operations::revoke_tokens))
         .route("/api/v1/keys/rotate", post(operations::rotate))
         .route("/api/v1/backup", post(operations::backup))
+        .route("/api/v1/claims/credentials", get(holder::credentials).post(holder::import))
+        .route("/api/v1/claims/offered", get(holder::offers))
+        .route("/api/v1/claims/requests", get(holder::requests).post(holder::ask))
         .route("/api/v1/data/terms", post(data::check))
         .route("/api/v1/data/datasets", get(data::datasets).post(data::offer))
         .route("/api/v1/data/datasets/bulk", post(data::offer_many))
@@ -200,6 +204,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .layer(middleware::from_fn_with_state(shared.clone(), must_bear_token));
     Router::new()
         .merge(guarded)
+        .route("/api/v1/claims/token", post(holder::token))
         .route("/api/v1/openapi.json", get(openapi))
         .route("/healthz", get(operations::healthy))
         .route("/readyz", get(operations::ready))

@@ -12,7 +12,7 @@ mod verifier;
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hiwar_claims::did::{DOCUMENT_BYTES_MAX, DidDocument, document_url};
@@ -30,15 +30,18 @@ use crate::clock::{now, random};
 use crate::folder::write_secret;
 use crate::outbound::{Outbound, Target};
 use config::ClaimsConfig;
-pub(crate) use holder::router;
+use holder::{Access, Kept};
+pub(crate) use holder::{AskError, ImportError, StandingRequest, Wanted, router};
 pub(crate) use verifier::ClaimsError;
 
 /// The path of the Credential Service below the node's address.
 pub const PATH: &str = "/dcp/1.0";
 /// The key's file in the node's folder: PKCS #8, readable by its owner only.
 const KEY_FILE: &str = "claims.key";
+/// The folder of the credentials, requests and offers in the node's folder.
+const FOLDER: &str = "claims";
 /// How long a token of ours lasts.
-const LIFETIME_SECONDS: i64 = 300;
+pub(crate) const LIFETIME_SECONDS: i64 = 300;
 /// How long a participant's credentials are believed before they are asked for again.
 const HELD_SECONDS: i64 = 300;
 /// Most participants, tokens and access tokens remembered.
@@ -60,8 +63,8 @@ struct Memory {
     tokens: HashMap<Hash, i64>,
     /// By DID.
     held: HashMap<String, Held>,
-    /// Access tokens for our Credential Service, by their digest: for whom and until when.
-    access: HashMap<Hash, (String, i64)>,
+    /// Access tokens for our Credential Service, by their digest.
+    access: HashMap<Hash, Access>,
 }
 
 /// Our part in the protocol.
@@ -70,7 +73,7 @@ pub(crate) struct Claims {
     config: ClaimsConfig,
     key: P256Key,
     address: String,
-    folder: PathBuf,
+    kept: Kept,
     outbound: Arc<Outbound>,
     memory: Mutex<Memory>,
     fetching: Semaphore,
@@ -99,12 +102,17 @@ impl Claims {
             config: config.clone(),
             key,
             address: format!("{address}{PATH}"),
-            folder: dir.join("claims"),
+            kept: Kept::open(dir.join(FOLDER)),
             outbound,
             memory: Mutex::default(),
             fetching: Semaphore::new(FETCHING_MAX),
             issuing: issuer::Issuing::default(),
         })
+    }
+
+    /// Requests that stay open for ever. Only for a conformance kit.
+    pub(crate) fn stand(&self, requests: Vec<StandingRequest>) {
+        self.kept.stand(requests);
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -143,23 +151,6 @@ impl Claims {
         let mut claims = TokenClaims::new(&self.did, audience, jti, now(), LIFETIME_SECONDS);
         claims.token = access;
         self.key.sign(&claims, "JWT", &self.kid()).map_err(|e| e.to_string())
-    }
-
-    /// A self-issued token for a participant that asks us for credentials with what is inside.
-    pub(crate) fn token_for(&self, audience: &str) -> Result<String, String> {
-        let access = hex::encode(random::<32>().map_err(|e| e.to_string())?);
-        let at = now().as_seconds();
-        let mut memory = self.memory();
-        if memory.access.len() >= REMEMBERED_MAX {
-            memory.access.retain(|_, (_, until)| at < *until);
-        }
-        if memory.access.len() >= REMEMBERED_MAX {
-            return Err(format!("{REMEMBERED_MAX} access tokens are in use; try again in a few minutes"));
-        }
-        let until = at + LIFETIME_SECONDS;
-        memory.access.insert(Hash::of(access.as_bytes()), (audience.to_owned(), until));
-        drop(memory);
-        self.self_issued(audience, Some(access))
     }
 
     /// The verified credentials of a participant, as long as they are believed.

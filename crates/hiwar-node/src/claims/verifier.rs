@@ -23,7 +23,7 @@ use crate::clock::now;
 use crate::outbound::{OutboundError, Target, failure, read_limited};
 
 /// The longest that a caller waits while its credentials are fetched and checked.
-const CHECK_LIMIT: Duration = Duration::from_secs(20);
+pub(super) const CHECK_LIMIT: Duration = Duration::from_secs(20);
 
 /// Why a participant's credentials do not let it in.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +111,7 @@ impl Claims {
     }
 
     /// The keys that a document names for a purpose.
-    fn keys(
+    pub(super) fn keys(
         &self,
         document: &DidDocument,
         relationship: Relationship,

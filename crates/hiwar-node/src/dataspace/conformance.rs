@@ -32,6 +32,9 @@ pub(crate) struct Fixture {
     datasets: Vec<FixtureDataset>,
     agreements: Vec<FixtureAgreement>,
     rules: FixtureRules,
+    /// Requests for credentials that a kit answers without having received them.
+    #[serde(default)]
+    pub(crate) claims_requests: Vec<crate::claims::StandingRequest>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

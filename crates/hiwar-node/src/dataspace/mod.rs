@@ -149,7 +149,9 @@ impl Dataspace {
         let claims = match config.claims.is_on() {
             true => {
                 let opened = Claims::open(dir, &config.did, &config.claims, root, outbound.clone());
-                Some(Arc::new(opened.map_err(DataspaceError::Claims)?))
+                let opened = opened.map_err(DataspaceError::Claims)?;
+                opened.stand(fixture.as_ref().map(|f| f.claims_requests.clone()).unwrap_or_default());
+                Some(Arc::new(opened))
             }
             false => None,
         };

@@ -1,5 +1,6 @@
 //! `hiwar claims …`: credentials that say who a participant is (DCP 1.0).
 
+mod holder;
 mod issuer;
 
 use std::process::ExitCode;
@@ -8,12 +9,15 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ClaimsCommand {
     #[command(flatten)]
+    Holder(holder::HolderCommand),
+    #[command(flatten)]
     Issuer(issuer::IssuerCommand),
 }
 
 impl ClaimsCommand {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Holder(command) => command.run(),
             Self::Issuer(command) => command.run(),
         }
     }

@@ -10,6 +10,7 @@
     reason = "each test file uses another part of this module, and stops where it cannot go on"
 )]
 
+pub(crate) mod authority;
 pub(crate) mod company;
 pub(crate) mod ministries;
 

@@ -1,0 +1,139 @@
+//! Taking credentials in (DCP 1.0, section 6.5): from an issuer whom we asked, each verified, and kept
+//! before the issuer is answered. A delivery that nobody asked for is refused.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hiwar_claims::credential::{self, CredentialError};
+use hiwar_claims::did::{DidDocument, Relationship};
+use hiwar_claims::issuance::delivery::{self, Outcome};
+use hiwar_claims::issuance::state::Made;
+use hiwar_claims::token::LEEWAY_SECONDS;
+use hiwar_trust::hash::Hash;
+
+use super::kept::{Answer, Asked, KeptError};
+use super::{Refusal, claims_of, in_time};
+use crate::claims::Claims;
+use crate::claims::verifier::ClaimsError;
+use crate::clock::now;
+use crate::node::Shared;
+
+/// Who we never asked learns no more than that, and neither does somebody who names another's request.
+const NOT_ASKED: &str = "this node did not ask you for credentials";
+
+/// `POST /credentials`
+pub(super) async fn credentials(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match in_time(take(&shared, &headers, &body)).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(refusal) => {
+            tracing::info!(reason = refusal.reason, "a delivery of credentials is refused");
+            refusal.into_response()
+        }
+    }
+}
+
+impl From<KeptError> for Refusal {
+    fn from(error: KeptError) -> Self {
+        match error {
+            KeptError::Unknown => Self::new(StatusCode::NOT_FOUND, NOT_ASKED),
+            KeptError::Answered => Self::new(StatusCode::CONFLICT, error),
+            KeptError::CredentialsFull | KeptError::RequestsFull => {
+                tracing::error!(%error, "a delivery cannot be kept");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "nothing more can be kept here; try again later")
+            }
+            KeptError::Folder(_) | KeptError::Record(_) => Self::internal(error),
+        }
+    }
+}
+
+async fn take(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
+    let claims = claims_of(shared)?;
+    let (token, issuer) = claims.sender(headers, |who| claims.kept.asked(who), NOT_ASKED).await?;
+    let delivery = delivery::read(body).map_err(Refusal::bad_request)?;
+    let request = claims.kept.request(&delivery.holder_pid).filter(|r| r.issuer == token.iss);
+    let request = request.ok_or(KeptError::Unknown)?;
+    // The issuer has to give back the access token that came with the request. One that forgets it has
+    // still named our request and signs what it brings; another token is not ours for this request.
+    let given = token.token.map(|access| Hash::of(access.as_bytes()));
+    if let (Some(given), Some(expected)) = (given, request.access)
+        && given != expected
+    {
+        return Err(Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "the access token is not the one of this request",
+        ));
+    }
+    let answer = match delivery.outcome {
+        Outcome::Rejected(reason) => Answer::Rejected(reason),
+        Outcome::Issued(made) => {
+            for one in &made {
+                claims.check_delivered(one, &request, &issuer)?;
+            }
+            Answer::Issued(made.into_iter().map(|one| (one.kind, one.jwt)).collect())
+        }
+    };
+    // From here on a caller who hangs up does not stop what is being written.
+    let kept = tokio::task::spawn_blocking(move || {
+        claims.kept.answer(&delivery.holder_pid, &delivery.issuer_pid, answer, now())
+    });
+    Ok(kept.await.map_err(Refusal::internal)??)
+}
+
+impl Claims {
+    /// Whether a delivered credential is what we asked this issuer for.
+    fn check_delivered(&self, made: &Made, request: &Asked, issuer: &DidDocument) -> Result<(), Refusal> {
+        let wrong =
+            |reason: String| Refusal::bad_request(format!("the credential {:?}: {reason}", made.kind));
+        if !request.types.contains(&made.kind) {
+            return Err(wrong(format!("we asked for {}", request.types.join(", "))));
+        }
+        let keys = self.keys(issuer, Relationship::AssertionMethod)?;
+        let found = credential::verify(&made.jwt, &keys, Some(&self.did), now(), LEEWAY_SECONDS);
+        let found = found.map_err(|e| wrong(e.to_string()))?;
+        if found.issuer != request.issuer {
+            return Err(wrong(format!("it is of {}, we asked {}", found.issuer, request.issuer)));
+        }
+        if !found.types.contains(&made.kind) {
+            return Err(wrong(format!("its types are {}", found.types.join(", "))));
+        }
+        if found.profile != made.profile {
+            let (is, said) = (found.profile.name(), made.profile.name());
+            return Err(wrong(format!("it is written as {is}, but said to be {said}")));
+        }
+        Ok(())
+    }
+}
+
+/// Why a credential from a file is not kept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ImportError {
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error("the issuer's keys: {0}")]
+    Issuer(#[from] ClaimsError),
+    #[error(transparent)]
+    Kept(#[from] KeptError),
+    #[error("{0}")]
+    Stopped(String),
+}
+
+impl Claims {
+    /// Keeps a credential that a person brings: one about us, that holds, signed by its issuer. Gives its
+    /// name.
+    pub(crate) async fn import(self: &Arc<Self>, jwt: &str) -> Result<String, ImportError> {
+        let (issuer, _) = credential::peek(jwt)?;
+        let document = self.resolve(&issuer).await?;
+        let keys = self.keys(&document, Relationship::AssertionMethod).map_err(ClaimsError::from)?;
+        credential::verify(jwt, &keys, Some(&self.did), now(), LEEWAY_SECONDS)?;
+        let (claims, jwt) = (self.clone(), jwt.to_owned());
+        let kept = tokio::task::spawn_blocking(move || claims.kept.import(&jwt));
+        Ok(kept.await.map_err(|e| ImportError::Stopped(e.to_string()))??)
+    }
+}
