@@ -122,7 +122,9 @@ async fn offer_prefix(bucket: &Bucket, place: ObjectAddress) -> Result<PrefixSou
     if inner.is_empty() {
         return Err(SourceError::Place(format!("there are no objects below s3://{}/{prefix}", place.bucket)));
     }
-    let reading = inner.into_iter().map(async |(path, described)| {
+    let reading = inner.into_iter().map(async |(path, listed)| {
+        // Some stores list another entity tag than they give with the object, or none.
+        let described = bucket.describe(&listed.version.key).await?;
         let pinned = Arc::new(take(bucket, &described).await?);
         Ok::<_, SourceError>((path, InnerObject { etag: described.version.etag, pinned }))
     });
