@@ -73,6 +73,8 @@ pub(crate) struct Claims {
     key: P256Key,
     address: String,
     kept: Kept,
+    /// Whether a query beyond an access token's scopes is refused. Only for a conformance kit.
+    refuses_beyond_scopes: bool,
     outbound: Arc<Outbound>,
     memory: Mutex<Memory>,
     fetching: Semaphore,
@@ -101,15 +103,18 @@ impl Claims {
             key,
             address: format!("{address}{PATH}"),
             kept: Kept::open(dir.join(FOLDER)),
+            refuses_beyond_scopes: false,
             outbound,
             memory: Mutex::default(),
             fetching: Semaphore::new(FETCHING_MAX),
         })
     }
 
-    /// Requests that stay open for ever. Only for a conformance kit.
-    pub(crate) fn stand(&self, requests: Vec<StandingRequest>) {
+    /// What a conformance kit needs: requests that stay open for ever, and refusals of queries beyond an
+    /// access token's scopes, where DCP 1.0, section 5.4.1.2, wants an answer with less in it.
+    pub(crate) fn prepare_for_kit(&mut self, requests: Vec<StandingRequest>, refuses_beyond_scopes: bool) {
         self.kept.stand(requests);
+        self.refuses_beyond_scopes = refuses_beyond_scopes;
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

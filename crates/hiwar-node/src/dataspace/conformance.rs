@@ -35,6 +35,10 @@ pub(crate) struct Fixture {
     /// Requests for credentials that a kit answers without having received them.
     #[serde(default)]
     pub(crate) claims_requests: Vec<crate::claims::StandingRequest>,
+    /// A query for credentials beyond its access token's scopes is refused: the kit's release candidates
+    /// want that, the final protocol an answer with less in it.
+    #[serde(default)]
+    pub(crate) claims_refuse_beyond_scopes: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]

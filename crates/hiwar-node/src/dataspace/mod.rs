@@ -139,8 +139,13 @@ impl Dataspace {
         let claims = match config.claims.is_on() {
             true => {
                 let opened = Claims::open(dir, &config.did, &config.claims, root, outbound.clone());
-                let opened = opened.map_err(DataspaceError::Claims)?;
-                opened.stand(fixture.as_ref().map(|f| f.claims_requests.clone()).unwrap_or_default());
+                let mut opened = opened.map_err(DataspaceError::Claims)?;
+                if let Some(fixture) = &fixture {
+                    opened.prepare_for_kit(
+                        fixture.claims_requests.clone(),
+                        fixture.claims_refuse_beyond_scopes,
+                    );
+                }
                 Some(Arc::new(opened))
             }
             false => None,

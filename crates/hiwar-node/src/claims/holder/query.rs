@@ -45,6 +45,10 @@ async fn answer(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Vec
         QueryError::Definition => Refusal::new(StatusCode::NOT_IMPLEMENTED, error),
         error => Refusal::bad_request(error),
     })?;
+    let is_beyond = |granted: &Vec<Scope>| asked.iter().any(|scope| !granted.contains(scope));
+    if claims.refuses_beyond_scopes && access.scopes.as_ref().is_some_and(is_beyond) {
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "the access token does not reach that far"));
+    }
     let shown = tokio::task::spawn_blocking(move || claims.presentations(&asked, &access, &token.iss)).await;
     shown.map_err(|e| e.to_string()).and_then(|shown| shown).map_err(Refusal::internal)
 }
