@@ -13,6 +13,8 @@ use crate::sqlite::{DATABASE_FILE, FolderLock, SqliteReader};
 const LABEL_FILE: &str = "backup.json";
 /// Folder of the attached files.
 const FILES: &str = "attachments";
+/// Folder of the credentials that a participant holds.
+const CLAIMS: &str = "claims";
 /// What SQLite appends to the database's name for the files beside it.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 
@@ -42,6 +44,7 @@ pub fn backup(dir: &Path, to: &Path, time: &str, checkpoint: &str) -> Result<(),
     reader.copy_to(&database)?;
     sync(&database)?;
     copy_files(&dir.join(FILES), &to.join(FILES))?;
+    copy_claims(dir, to)?;
     let label = serde_json::json!({ "format": "hiwar-backup/1", "time": time, "checkpoint": checkpoint });
     let path = to.join(LABEL_FILE);
     fs::write(&path, format!("{label}\n")).map_err(StorageError::file(&path, "writing"))?;
@@ -65,6 +68,7 @@ pub fn restore_in_place(backup: &Path, dir: &Path) -> Result<Option<PathBuf>, St
     fs::create_dir_all(dir).map_err(StorageError::file(dir, "making the folder"))?;
     let lock = FolderLock::take(dir)?;
     copy_files(&backup.join(FILES), &dir.join(FILES))?;
+    copy_claims(backup, dir)?;
     let part = dir.join(format!("{DATABASE_FILE}.part"));
     remove_if_there(&part)?;
     source.copy_to(&part)?;
@@ -150,20 +154,35 @@ fn copy_files(from: &Path, to: &Path) -> Result<(), StorageError> {
         if shelf.file_name() == "partial" || !shelf.path().is_dir() {
             continue;
         }
-        let target = to.join(shelf.file_name());
-        fs::create_dir_all(&target).map_err(StorageError::file(&target, "making the folder"))?;
-        for file in list(&shelf.path())? {
-            let copy = target.join(file.file_name());
-            if !copy.exists() && fs::hard_link(file.path(), &copy).is_err() {
-                let part = copy.with_extension("part");
-                fs::copy(file.path(), &part).map_err(StorageError::file(&part, "copying"))?;
-                sync(&part)?;
-                fs::rename(&part, &copy).map_err(StorageError::file(&copy, "renaming"))?;
-            }
-        }
-        sync(&target)?;
+        copy_shelf(&shelf.path(), &to.join(shelf.file_name()))?;
     }
     sync(to)
+}
+
+/// The files of one folder, none of which is ever changed in its place.
+fn copy_shelf(from: &Path, to: &Path) -> Result<(), StorageError> {
+    fs::create_dir_all(to).map_err(StorageError::file(to, "making the folder"))?;
+    for file in list(from)?.into_iter().filter(|file| file.path().is_file()) {
+        let copy = to.join(file.file_name());
+        if !copy.exists() && fs::hard_link(file.path(), &copy).is_err() {
+            let part = copy.with_extension("part");
+            fs::copy(file.path(), &part).map_err(StorageError::file(&part, "copying"))?;
+            sync(&part)?;
+            fs::rename(&part, &copy).map_err(StorageError::file(&copy, "renaming"))?;
+        }
+    }
+    sync(to)
+}
+
+/// The credentials that a node holds, its requests for some, and offers, where it has any.
+fn copy_claims(from: &Path, to: &Path) -> Result<(), StorageError> {
+    for shelf in ["", "requests", "offers"] {
+        let shelf = Path::new(CLAIMS).join(shelf);
+        if from.join(&shelf).is_dir() {
+            copy_shelf(&from.join(&shelf), &to.join(&shelf))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -252,7 +252,7 @@ fn an_invited_peer_gets_its_credential_at_once_and_a_retired_one_waits_like_a_st
     let (member, _) = make_node(person, "member");
     configure(person, "member", "\n[claims]\npresent = [\"MembershipCredential\"]\nplain_loopback = true\n");
     let _node = person.serve("member");
-    let key = P256Key::from_pkcs8(&std::fs::read(person.path("member/claims.key")).unwrap()).unwrap();
+    let key = P256Key::from_pkcs8(&std::fs::read(person.path("member/keys/claims.key")).unwrap()).unwrap();
     let ask = |name: &str| {
         let claims = token::Claims::new(&member, ministry.did.as_str(), name.into(), now(), 60);
         let bearer = key.sign(&claims, "JWT", &format!("{member}#claims")).unwrap();

@@ -44,7 +44,7 @@ impl Connector {
     ) -> Result<Transfer, Refusal> {
         let mut transfer = received(ledger, pid)?;
         // Without a time in the terms it is deleted because somebody wants it so.
-        let retention = transfer.retention.get_or_insert_with(|| Retention {
+        let retention = transfer.retention.get_or_insert(Retention {
             received: transfer.process.changed,
             delete_by: moment.now,
             deleted: None,

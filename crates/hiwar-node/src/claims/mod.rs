@@ -37,7 +37,7 @@ pub(crate) use verifier::ClaimsError;
 /// The path of the Credential Service below the node's address.
 pub const PATH: &str = "/dcp/1.0";
 /// The key's file in the node's folder: PKCS #8, readable by its owner only.
-const KEY_FILE: &str = "claims.key";
+const KEY_FILE: &str = "keys/claims.key";
 /// The folder of the credentials, requests and offers in the node's folder.
 const FOLDER: &str = "claims";
 /// How long a token of ours lasts.

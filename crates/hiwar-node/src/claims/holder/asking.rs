@@ -87,7 +87,7 @@ impl Claims {
             Err((true, reason)) => (AskedState::Failed, None, Some(reason)),
             Err((false, reason)) => (AskedState::Asking, None, Some(reason)),
         };
-        Ok(self.keep(move |kept| kept.sent(&pid, state, status_at, reason, now())).await?)
+        self.keep(move |kept| kept.sent(&pid, state, status_at, reason, now())).await
     }
 
     async fn keep<T: Send + 'static>(

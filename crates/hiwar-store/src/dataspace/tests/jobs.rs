@@ -105,13 +105,21 @@ fn a_backup_holds_the_dataspace_and_brings_it_back() {
     drop(crate::SqliteStore::open(&dir).unwrap());
     let mut store = DataspaceStore::open(&dir).unwrap();
     put(&mut store, 0..20);
+    fs::create_dir_all(dir.join("claims/requests")).unwrap();
+    for file in ["claims/membership.jwt", "claims/requests/1.json"] {
+        fs::write(dir.join(file), file).unwrap();
+    }
     crate::backup::backup(&dir, &to, "", "").unwrap();
+    fs::remove_dir_all(dir.join("claims")).unwrap();
     put(&mut store, 20..30);
     drop(store);
     let count = |dir| DataspaceReader::open(dir).unwrap().count(&Filter::default(), Policies::All).unwrap();
     assert_eq!((count(&dir), count(&to)), (30, 20));
     crate::backup::restore_in_place(&to, &dir).unwrap();
     assert_eq!(count(&dir), 20);
+    for file in ["claims/membership.jwt", "claims/requests/1.json"] {
+        assert_eq!(fs::read_to_string(dir.join(file)).unwrap(), file, "credentials come back");
+    }
     let mode = fs::metadata(dir.join(DATASPACE_FILE)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // A backup of a node without a dataspace leaves none in place.
