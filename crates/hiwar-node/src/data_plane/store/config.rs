@@ -1,6 +1,7 @@
 //! The tables `[[dataspace.stores]]` of `hiwar.toml`.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use reqwest::Url;
@@ -81,10 +82,17 @@ impl StoreConfig {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err("endpoint: it names no host".into());
         };
+        let is_number = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        if self.style == Style::VirtualHost && is_number {
+            return Err(
+                "endpoint: with style = \"virtual-host\" it must be a name, for the bucket stands before it"
+                    .into(),
+            );
+        }
         let plain = if url.scheme() == "http" { "http://" } else { "" };
         let below = if self.style == Style::VirtualHost { "*." } else { "" };
         let allow = format!("{plain}{below}{host}:{port}").parse::<Allow>();
-        allow.map_err(|e| format!("endpoint: {e}; with style = \"virtual-host\" it must be a name"))
+        allow.map_err(|e| format!("endpoint: {e}"))
     }
 
     fn check(&self) -> Result<(), String> {
