@@ -72,3 +72,38 @@ fn a_member_asks_the_ministry_a_person_approves_and_a_third_node_lets_it_in_unti
     let _third = person.serve("partner");
     look().refused(&["revocation"]);
 }
+
+#[test]
+fn a_credential_that_nobody_asked_for_is_taken_from_those_that_the_operator_names_only() {
+    let person = Newcomer::new();
+    let (ministry, _) = made(&person, "ministry");
+    let (member, _) = made(&person, "member");
+    let (guest, _) = made(&person, "guest");
+    let kinds = |kind: &str| format!("[claims.issuer.types.{kind}]\ndays = 30\n");
+    configured(&person, "ministry", &format!("{}{}", kinds(KIND), kinds("AuditCredential")));
+    let presenting = format!("present = [\"{KIND}\"]\n");
+    configured(&person, "member", &format!("{presenting}[claims.accept]\n{KIND} = [\"{ministry}\"]\n"));
+    configured(&person, "guest", &presenting);
+    let _serving = ["ministry", "member", "guest"].map(|name| person.serve(name));
+    let told = || {
+        let shown = person.at("ministry", &["claims", "issuances", "--format", "json"]).ok().json();
+        let all = shown["issuances"].as_array().unwrap().clone();
+        let of = |did: &str, kind: &str| {
+            let found = all.iter().find(|i| i["holder"] == did && i["wanted"][0]["type"] == kind);
+            found.map(|i| i["delivery"].clone()).unwrap_or_default()
+        };
+        (of(&member, KIND), of(&member, "AuditCredential"), of(&guest, KIND))
+    };
+    for (who, kind) in [(&member, KIND), (&member, "AuditCredential"), (&guest, KIND)] {
+        person.at("ministry", &["claims", "issue", who, kind]).ok();
+    }
+    until("each was tried", || {
+        let (taken, other, unnamed) = told();
+        taken["state"] == "delivered" && other["attempts"] != 0 && unnamed["attempts"] != 0
+    });
+    let held = person.at("member", &["claims", "list"]).ok().out;
+    assert!(held.contains(KIND) && !held.contains("AuditCredential"), "{held}");
+    assert!(!person.at("guest", &["claims", "list"]).ok().out.contains(KIND));
+    let (_, other, unnamed) = told();
+    assert!(other["delivered"].is_null() && unnamed["delivered"].is_null(), "{other} {unnamed}");
+}

@@ -184,6 +184,13 @@ fn each_delivery_that_is_wrong_is_refused_and_leaves_nothing_behind() {
     ] {
         assert_eq!(company.gets(&authority, &wrong), 400, "{wrong}");
     }
+    // What nobody asked for is taken from `authority` only, and only of the type that it is named for.
+    let mut unasked = authority.delivery(&pid, &[stranger.credential(&company.did, 600)]);
+    unasked.as_object_mut().unwrap().remove("holderPid");
+    assert_eq!(company.gets(&stranger, &unasked), 404);
+    assert_eq!(company.gets(&authority, &unasked), 400);
+    unasked["credentials"][0]["credentialType"] = json!("Other");
+    assert_eq!(company.gets(&authority, &unasked), 404);
     let large = json!("x".repeat(DELIVERY_BYTES_MAX));
     let token = authority.token(me, |_| {});
     assert_eq!(company.post("/credentials", Some(&token), &large).0, 413);

@@ -21,9 +21,8 @@ pub const TYPE: &str = "CredentialMessage";
 pub struct Delivery {
     /// The issuer's own name for the process.
     pub issuer_pid: String,
-    /// The holder's name for it: which request is answered. The protocol lets it be absent; a delivery
-    /// that answers no request is not accepted here, so it is needed.
-    pub holder_pid: String,
+    /// The holder's name for it: which request is answered. Absent when nobody asked.
+    pub holder_pid: Option<String>,
     /// The outcome.
     pub outcome: Outcome,
 }
@@ -47,12 +46,13 @@ pub fn read(bytes: &[u8]) -> Result<Delivery, QueryError> {
     if members.get("type").or_else(|| members.get("@type")) != Some(&json!(TYPE)) {
         return Err(wrong("type", "it must be CredentialMessage"));
     }
-    let pid = |member| {
-        let text = members.get(member).and_then(Value::as_str);
-        let text = text.filter(|t| !t.is_empty() && t.len() <= ID_BYTES_MAX);
-        text.map(str::to_owned).ok_or_else(|| wrong(member, "it must be a text of 1 to 512 bytes"))
+    let pid = |member| match members.get(member) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= ID_BYTES_MAX => Ok(Some(text.clone())),
+        Some(_) => Err(wrong(member, "it must be a text of 1 to 512 bytes")),
     };
-    let (issuer_pid, holder_pid) = (pid("issuerPid")?, pid("holderPid")?);
+    let issuer_pid = pid("issuerPid")?.ok_or_else(|| wrong("issuerPid", "it must be there"))?;
+    let holder_pid = pid("holderPid")?;
     let outcome = match members.get("status").and_then(Value::as_str) {
         Some("ISSUED") => Outcome::Issued(credentials(members.get("credentials"))?),
         Some("REJECTED") => Outcome::Rejected(reason(&members)?),
@@ -118,7 +118,7 @@ mod tests {
     fn deliveries_and_rejections_read_back_as_the_issuer_s_side_writes_them() {
         let read_back = |message: Value| read(message.to_string().as_bytes()).unwrap();
         let issued = read_back(issued_message("i", Some("h"), &[made()]));
-        assert_eq!((issued.issuer_pid.as_str(), issued.holder_pid.as_str()), ("i", "h"));
+        assert_eq!((issued.issuer_pid.as_str(), issued.holder_pid.as_deref()), ("i", Some("h")));
         assert_eq!(issued.outcome, Outcome::Issued(vec![made()]));
         let rejected = read_back(rejected_message("i", Some("h"), Some("no such company")));
         assert_eq!(rejected.outcome, Outcome::Rejected(Some("no such company".into())));

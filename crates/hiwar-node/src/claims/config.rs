@@ -23,9 +23,9 @@ pub struct ClaimsConfig {
     /// The credentials that this node issues.
     #[serde(skip_serializing_if = "IssuerConfig::is_off")]
     pub issuer: IssuerConfig,
-    /// Whose offers of credentials for us are taken, by type of credential, such as
-    /// `MembershipCredential = ["did:web:authority.example"]`. A credential that the operator asks for
-    /// needs no entry here.
+    /// Whose offers of credentials for us are taken, and credentials that nobody asked for, by type of
+    /// credential, such as `MembershipCredential = ["did:web:authority.example"]`. A credential that the
+    /// operator asks for needs no entry here.
     pub accept: BTreeMap<String, Vec<Did>>,
     /// The types of credentials that are asked for at once when an issuer in `accept` offers them; other
     /// offers wait for a person.

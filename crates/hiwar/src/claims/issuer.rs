@@ -240,7 +240,7 @@ fn issued(node: &NodeArgs) -> anyhow::Result<ExitCode> {
         print_json(&found)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut rows = vec![["credential", "type", "holder", "until", "revoked"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["CREDENTIAL", "TYPE", "HOLDER", "UNTIL", "REVOKED"].map(str::to_owned).to_vec()];
     for credential in list(&found, "/issued") {
         let revoked = match (text(credential, "/revoked"), text(credential, "/reason")) {
             ("", _) => "no".to_owned(),
@@ -265,7 +265,7 @@ fn issuances(node: &NodeArgs) -> anyhow::Result<ExitCode> {
         print_json(&found)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut rows = vec![["request", "holder", "wanted", "state", "holder told"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["REQUEST", "HOLDER", "WANTED", "STATE", "HOLDER TOLD"].map(str::to_owned).to_vec()];
     for issuance in list(&found, "/issuances") {
         let wanted: Vec<&str> = list(issuance, "/wanted").iter().map(|w| text(w, "/type")).collect();
         let told = match (text(issuance, "/delivery/state"), text(issuance, "/delivery/problem")) {

@@ -182,7 +182,7 @@ pub(crate) fn deleted(transfer: &str, node: &NodeArgs) -> anyhow::Result<ExitCod
             print_json(&made)?;
         } else {
             eprintln!(
-                "The log says that no copy of {transfer} is left since {}.",
+                "Noted for the log: no copy of {transfer} is left since {}.",
                 text(&made, "/retention/confirmed")
             );
         }

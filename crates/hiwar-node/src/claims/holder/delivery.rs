@@ -1,5 +1,6 @@
 //! Taking credentials in (DCP 1.0, section 6.5): from an issuer whom we asked, each verified, and kept
-//! before the issuer is answered. A delivery that nobody asked for is refused.
+//! before the issuer is answered. A delivery that nobody asked for is taken only from issuers that
+//! `[claims.accept]` names for each of its types.
 
 use std::sync::Arc;
 
@@ -12,9 +13,10 @@ use hiwar_claims::did::{DidDocument, Relationship};
 use hiwar_claims::issuance::delivery::{self, Outcome};
 use hiwar_claims::issuance::state::Made;
 use hiwar_claims::token::LEEWAY_SECONDS;
+use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 
-use super::kept::{Answer, Asked, KeptError};
+use super::kept::{Answer, KeptError};
 use super::{Refusal, claims_of, in_time};
 use crate::claims::Claims;
 use crate::claims::verifier::ClaimsError;
@@ -55,9 +57,13 @@ impl From<KeptError> for Refusal {
 
 async fn take(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
     let claims = claims_of(shared)?;
-    let (token, issuer) = claims.sender(headers, |who| claims.kept.asked(who), NOT_ASKED).await?;
+    let is_known = |who: &Did| claims.kept.asked(who) || claims.config.accepts(who, None);
+    let (token, issuer) = claims.sender(headers, is_known, NOT_ASKED).await?;
     let delivery = delivery::read(body).map_err(Refusal::bad_request)?;
-    let request = claims.kept.request(&delivery.holder_pid).filter(|r| r.issuer == token.iss);
+    let Some(holder_pid) = delivery.holder_pid else {
+        return take_unasked(claims, &token.iss, delivery.outcome, &issuer).await;
+    };
+    let request = claims.kept.request(&holder_pid).filter(|r| r.issuer == token.iss);
     let request = request.ok_or(KeptError::Unknown)?;
     // The issuer has to give back the access token that came with the request. One that forgets it has
     // still named our request and signs what it brings; another token is not ours for this request.
@@ -74,31 +80,55 @@ async fn take(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<(), R
         Outcome::Rejected(reason) => Answer::Rejected(reason),
         Outcome::Issued(made) => {
             for one in &made {
-                claims.check_delivered(one, &request, &issuer)?;
+                if !request.types.contains(&one.kind) {
+                    let reason = format!("we asked for {}", request.types.join(", "));
+                    return Err(wrong(one, &reason));
+                }
+                claims.check_delivered(one, &request.issuer, &issuer)?;
             }
             Answer::Issued(made.into_iter().map(|one| (one.kind, one.jwt)).collect())
         }
     };
     // From here on a caller who hangs up does not stop what is being written.
     let kept = tokio::task::spawn_blocking(move || {
-        claims.kept.answer(&delivery.holder_pid, &delivery.issuer_pid, answer, now())
+        claims.kept.answer(&holder_pid, &delivery.issuer_pid, answer, now())
     });
     Ok(kept.await.map_err(Refusal::internal)??)
 }
 
-impl Claims {
-    /// Whether a delivered credential is what we asked this issuer for.
-    fn check_delivered(&self, made: &Made, request: &Asked, issuer: &DidDocument) -> Result<(), Refusal> {
-        let wrong =
-            |reason: String| Refusal::bad_request(format!("the credential {:?}: {reason}", made.kind));
-        if !request.types.contains(&made.kind) {
-            return Err(wrong(format!("we asked for {}", request.types.join(", "))));
+/// Takes in what nobody asked for, if the operator takes it from this issuer.
+async fn take_unasked(
+    claims: Arc<Claims>,
+    from: &Did,
+    outcome: Outcome,
+    issuer: &DidDocument,
+) -> Result<(), Refusal> {
+    let Outcome::Issued(made) = outcome else { return Err(KeptError::Unknown.into()) };
+    for one in &made {
+        if !claims.config.accepts(from, Some(&one.kind)) {
+            return Err(Refusal::new(StatusCode::NOT_FOUND, NOT_ASKED));
         }
+        claims.check_delivered(one, from, issuer)?;
+    }
+    let kept = tokio::task::spawn_blocking(move || {
+        made.iter().try_for_each(|one| claims.kept.import(&one.jwt).map(drop))
+    });
+    Ok(kept.await.map_err(Refusal::internal)??)
+}
+
+fn wrong(made: &Made, reason: &str) -> Refusal {
+    Refusal::bad_request(format!("the credential {:?}: {reason}", made.kind))
+}
+
+impl Claims {
+    /// Whether a delivered credential is what it is said to be, is about us and of this issuer.
+    fn check_delivered(&self, made: &Made, from: &Did, issuer: &DidDocument) -> Result<(), Refusal> {
+        let wrong = |reason: String| wrong(made, &reason);
         let keys = self.keys(issuer, Relationship::AssertionMethod)?;
         let found = credential::verify(&made.jwt, &keys, Some(&self.did), now(), LEEWAY_SECONDS);
         let found = found.map_err(|e| wrong(e.to_string()))?;
-        if found.issuer != request.issuer {
-            return Err(wrong(format!("it is of {}, we asked {}", found.issuer, request.issuer)));
+        if found.issuer != *from {
+            return Err(wrong(format!("it is of {}, but {from} brings it", found.issuer)));
         }
         if !found.types.contains(&made.kind) {
             return Err(wrong(format!("its types are {}", found.types.join(", "))));
