@@ -5,6 +5,7 @@
 //! the outcome with `…_delivered` or `…_undelivered`. Delivery is at least once: the
 //! same bytes are sent again after a crash, and a message that was taken before changes nothing.
 
+mod access;
 mod answer;
 mod deliver;
 mod negotiate;
@@ -21,9 +22,10 @@ use crate::policy::Participant;
 use crate::rules::Rules;
 use crate::wire::WireError;
 
+pub use access::{HTTP, Renewed, hash_of_token};
 pub use deliver::{Delivery, Failure};
 pub use negotiate::{NegotiationCall, NewNegotiation, is_shown};
-pub use transfers::{HTTP, NewTransfer, Renewed, TransferCall, hash_of_token};
+pub use transfers::{NewTransfer, TransferCall};
 
 /// The most steps of one process that are remembered; a negotiation that goes back and forth longer
 /// is ended.

@@ -10,6 +10,7 @@ use super::model::{Atomic, Constraint, Logical, LogicalKind, Policy, Rule};
 use super::operand::bare_term;
 use super::{Action, LeftOperand, Operator, RightOperand};
 use crate::wire::read::cut;
+use crate::wire::{PRIVATE, has_private_name};
 
 /// What a policy may hold at most.
 #[derive(Clone, Copy, Debug)]
@@ -74,11 +75,15 @@ pub(crate) fn read_json(json: &[u8]) -> Result<Value, PolicyError> {
     if json.len() > Limits::BYTES {
         return Err(PolicyError::TooLarge { bytes: json.len() });
     }
-    serde_json::from_slice(json).map_err(|error| PolicyError::Json {
+    let value: Value = serde_json::from_slice(json).map_err(|error| PolicyError::Json {
         line: error.line(),
         column: error.column(),
         problem: error.to_string(),
-    })
+    })?;
+    if has_private_name(&value) {
+        return form("", format!("a member's name begins with {PRIVATE:?}"), "rename it");
+    }
+    Ok(value)
 }
 
 pub(crate) fn form<T>(

@@ -124,7 +124,9 @@ fn is_odrl(json: &[u8]) -> bool {
 fn serde_error(text: &str, error: &serde_json::Error) -> TermsError {
     let mut place = path_at(text, error.line(), error.column());
     let whole = error.to_string();
-    let problem = whole.split(" at line ").next().unwrap_or(&whole).to_owned();
+    // What the author wrote stands in the middle and may hold anything; the reader's own words are at
+    // both ends.
+    let problem = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(problem, _)| problem);
     if !error.is_data() {
         return TermsError::Short {
             place,
@@ -132,21 +134,20 @@ fn serde_error(text: &str, error: &serde_json::Error) -> TermsError {
             mend: "mend the JSON".to_owned(),
         };
     }
-    let mut ticked = problem.split('`').skip(1).step_by(2);
-    let mend = match (problem.starts_with("unknown field"), ticked.next()) {
-        (true, Some(word)) => {
-            // The name that is wrong stands at the place; the object around it is right.
-            if let Some(better) = find(text, &place.field) {
-                place = better;
-            }
-            let known: Vec<&str> = ticked.collect();
-            match super::nearest::nearest(word, known.iter().copied()) {
-                Some(near) => format!("write {near}"),
-                None => format!("write one of {}", known.join(", ")),
-            }
-        }
-        _ => "see the short form of terms in the documentation".to_owned(),
+    let (named, known) = problem.rsplit_once(", expected ").unwrap_or((problem, ""));
+    let word = named.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`'));
+    let Some(word) = word else {
+        let mend = "see the short form of terms in the documentation".to_owned();
+        return TermsError::Short { place, problem: problem.to_owned(), mend };
     };
-    let problem = problem.split(", expected one of").next().unwrap_or(&problem).to_owned();
-    TermsError::Short { place, problem, mend }
+    // The name that is wrong stands at the place; the object around it is right.
+    if let Some(better) = find(text, &place.field) {
+        place = better;
+    }
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    let mend = match super::nearest::nearest(word, known.iter().copied()) {
+        Some(near) => format!("write {near}"),
+        None => format!("write one of {}", known.join(", ")),
+    };
+    TermsError::Short { place, problem: named.to_owned(), mend }
 }

@@ -79,9 +79,9 @@ pub fn json(bytes: &[u8]) -> Result<Value, WireError> {
 }
 
 /// What the names begin with by which `serde_json` marks numbers and raw text.
-const PRIVATE: &str = "$serde_json::private::";
+pub(crate) const PRIVATE: &str = "$serde_json::private::";
 
-fn has_private_name(value: &Value) -> bool {
+pub(crate) fn has_private_name(value: &Value) -> bool {
     match value {
         Value::Object(map) => map.iter().any(|(name, v)| name.starts_with(PRIVATE) || has_private_name(v)),
         Value::Array(items) => items.iter().any(has_private_name),
