@@ -1,1 +1,23 @@
-# Keep the messages in the order of en.ftl.
+## notices
+bad-content = the content does not have the form of its kind: { $problem } ({ $field })
+not-a-time = "{ $found }" is no time; write it in UTC with milliseconds, such as 2019-07-01T01:00:00.000Z
+not-an-item = "{ $found }" is no item; write the list of codes and the code, such as HS2017:2811.11
+expires-before-onset = this is not after the onset, { $onset }
+say-or-pending = say this, or name it in "pending" when it is not known yet
+said-and-pending = this is said and is named in "pending" too; take it out of one of the two
+mandatory-needs = a mandatory request needs this: the law, why no less would do, a deadline, and the authority that gets a copy
+notice-stands-alone = a notice of the kind { $kind } stands alone and answers nothing; leave "of" out
+correction-names-nothing = a correction names in "of" the notice that it puts right
+reply-names-nothing = an answer or offer names in "of" the notice that it is about
+no-such-notice = there is no notice of this identifier in the dialogue
+not-the-author = only the party that sent the notice may do this
+own-notice = a party does not answer its own notice; correct it instead
+notice-is-over = the notice was closed or taken back
+correction-changes-kind = a correction keeps the kind of the notice and whether it is meant; send a new notice instead
+offer-on-a-question = help is offered on an alert or a request for a meeting, not on a question
+other-status = this is marked { $said }, but what it is about is marked { $subject }; both must be the same
+no-such-offer = there is no such offer on this notice
+offer-was-decided = this offer was taken or declined before
+rise-names-no-body = name in "to" the body that the matter is for
+no-such-step = there is no step "{ $step }" here
+step-about-nothing = the step is about an entry that opens nothing, or that is not here

@@ -1,1 +1,23 @@
-# Keep the messages in the order of en.ftl.
+## notices
+bad-content = 内容がその種類の書式に合いません:{ $problem }({ $field })
+not-a-time = 「{ $found }」は時刻ではありません。2019-07-01T01:00:00.000Z のようにミリ秒まで UTC で書いてください
+not-an-item = 「{ $found }」は品目ではありません。HS2017:2811.11 のようにコード表とコードを書いてください
+expires-before-onset = 開始時刻 { $onset } より後ではありません
+say-or-pending = この項目を書くか、まだ分からないなら "pending" に名前を挙げてください
+said-and-pending = この項目は書かれていますが "pending" にも挙げられています。どちらかから外してください
+mandatory-needs = 義務的な要請にはこの項目が必要です:法的根拠、必要最小限である理由、期限、写しを受ける当局
+notice-stands-alone = { $kind } の通知は他への返答ではありません。"of" を省いてください
+correction-names-nothing = 訂正は、正す通知を "of" に書きます
+reply-names-nothing = 回答や申し出は、対象の通知を "of" に書きます
+no-such-notice = この対話にその識別子の通知はありません
+not-the-author = 通知を送った当事者だけができます
+own-notice = 自分の通知には回答しません。訂正してください
+notice-is-over = この通知は終結されたか、取り下げられました
+correction-changes-kind = 訂正は通知の種類と実際・演習の別を変えられません。新しい通知を送ってください
+offer-on-a-question = 支援の申し出は警報や会合の要請に対して行い、質問に対しては行いません
+other-status = これは { $said } とされていますが、対象は { $subject } とされています。両者は同じでなければなりません
+no-such-offer = この通知にそのような申し出はありません
+offer-was-decided = この申し出はすでに受諾または辞退されています
+rise-names-no-body = 案件を扱う機関を "to" に書いてください
+no-such-step = ここに「{ $step }」という手順はありません
+step-about-nothing = この手順の対象は手続きを開くものではないか、ここにありません

@@ -1,1 +1,23 @@
-# Keep the messages in the order of en.ftl.
+## notices
+bad-content = 내용이 해당 종류의 서식에 맞지 않습니다: { $problem } ({ $field })
+not-a-time = "{ $found }"은(는) 시각이 아닙니다. 2019-07-01T01:00:00.000Z처럼 밀리초까지 UTC로 쓰십시오
+not-an-item = "{ $found }"은(는) 품목이 아닙니다. HS2017:2811.11처럼 코드 목록과 코드를 쓰십시오
+expires-before-onset = 시작 시각 { $onset }보다 뒤가 아닙니다
+say-or-pending = 이 항목을 쓰거나, 아직 모르면 "pending"에 이름을 적으십시오
+said-and-pending = 이 항목은 쓰여 있는데 "pending"에도 있습니다. 둘 중 하나에서 빼십시오
+mandatory-needs = 의무 요청에는 이 항목이 필요합니다: 법적 근거, 최소한의 자료인 이유, 기한, 사본을 받는 당국
+notice-stands-alone = { $kind } 종류의 통지는 다른 것에 대한 답이 아닙니다. "of"를 빼십시오
+correction-names-nothing = 정정은 바로잡을 통지를 "of"에 적어야 합니다
+reply-names-nothing = 답변이나 제안은 대상 통지를 "of"에 적어야 합니다
+no-such-notice = 이 대화에 그런 식별자의 통지가 없습니다
+not-the-author = 통지를 보낸 당사자만 할 수 있습니다
+own-notice = 자신의 통지에는 답하지 않습니다. 정정하십시오
+notice-is-over = 이 통지는 종결되었거나 철회되었습니다
+correction-changes-kind = 정정은 통지의 종류와 실제·훈련 구분을 바꿀 수 없습니다. 새 통지를 보내십시오
+offer-on-a-question = 지원 제안은 경보나 회의 요청에 대해서 하며, 질문에 대해서는 하지 않습니다
+other-status = 이것은 { $said }(으)로 표시되어 있으나 대상은 { $subject }(으)로 표시되어 있습니다. 둘이 같아야 합니다
+no-such-offer = 이 통지에 그런 제안이 없습니다
+offer-was-decided = 이 제안은 이미 수락되었거나 거절되었습니다
+rise-names-no-body = 사안을 맡을 기구를 "to"에 적으십시오
+no-such-step = 여기에는 "{ $step }" 단계가 없습니다
+step-about-nothing = 이 단계의 대상이 절차를 여는 항목이 아니거나 여기에 없습니다

@@ -89,6 +89,17 @@ impl Void {
         Self { code, arguments: arguments.iter().map(|(name, value)| (*name, (*value).to_owned())).collect() }
     }
 
+    /// A content that is no form of its kind; the first fault is told.
+    pub fn faults(faults: &hiwar_form::Faults) -> Self {
+        let first = faults.0.first();
+        let field = first.map_or_else(String::new, |fault| fault.place.field.clone());
+        let problem = faults.say(&crate::MESSAGES, hiwar_form::Language::En);
+        Self::with(
+            "bad-content",
+            &[("field", &field), ("problem", problem.lines().next().unwrap_or_default())],
+        )
+    }
+
     /// The reason in words.
     pub fn say(&self, language: hiwar_form::Language) -> String {
         let arguments: Vec<(&str, &str)> =

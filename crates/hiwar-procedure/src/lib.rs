@@ -11,7 +11,11 @@ pub mod act;
 pub mod arrangement;
 pub mod event;
 pub mod history;
+pub mod notice;
 pub mod status;
+mod view;
+
+pub use view::Procedures;
 
 use std::sync::LazyLock;
 
