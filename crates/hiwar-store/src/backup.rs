@@ -5,8 +5,12 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::dataspace::{DATASPACE_FILE, DataspaceReader};
+use rusqlite::Connection;
+
+use crate::dataspace::DATASPACE;
 use crate::error::StorageError;
+use crate::procedure::PROCEDURE;
+use crate::sqlite::beside::{Beside, copy_to};
 use crate::sqlite::{DATABASE_FILE, FolderLock, SqliteReader};
 
 /// File that says what a backup is of.
@@ -15,16 +19,18 @@ const LABEL_FILE: &str = "backup.json";
 const FILES: &str = "attachments";
 /// Folder of the credentials that a participant holds.
 const CLAIMS: &str = "claims";
+/// The files beside the store.
+const BESIDE: [&Beside; 2] = [&DATASPACE, &PROCEDURE];
 /// What SQLite appends to the database's name for the files beside it.
-const BESIDE: [&str; 2] = ["-wal", "-shm"];
+const APPENDED: [&str; 2] = ["-wal", "-shm"];
 
 /// Copies the store and the files of the node in `dir` to the new folder `to`. The node may run.
 /// `time` and `checkpoint` go into the label.
 ///
-/// The dataspace's file is copied first, where there is one: what it notes for the signed log is marked
-/// as done after the log has it, so the copy of the store, which is later, has every entry that the copy
-/// of the dataspace takes for written. A note whose entry was written between the two is still waiting,
-/// as after a crash at that point. Then the store: every file that its copy speaks of is there when the
+/// The files beside the store are copied first, where there are any: what they note for the signed log is
+/// marked as done after the log has it, so the copy of the store, which is later, has every entry that
+/// they take for written. A note whose entry was written between the two is still waiting, as after a
+/// crash at that point. Then the store: every file that its copy speaks of is there when the
 /// files are copied. Files are linked where both folders are on one disk: they never change.
 ///
 /// # Errors
@@ -35,9 +41,9 @@ pub fn backup(dir: &Path, to: &Path, time: &str, checkpoint: &str) -> Result<(),
     // A backup holds what was said as plainly as the store itself does.
     fs::set_permissions(to, fs::Permissions::from_mode(0o700))
         .map_err(StorageError::file(to, "closing the new folder to others"))?;
-    if dir.join(DATASPACE_FILE).exists() {
-        let copy = to.join(DATASPACE_FILE);
-        DataspaceReader::open(dir)?.copy_to(&copy)?;
+    for beside in BESIDE.into_iter().filter(|beside| beside.path_in(dir).exists()) {
+        let copy = beside.path_in(to);
+        copy_to(&mut beside.open_reader(dir)?, &copy)?;
         sync(&copy)?;
     }
     let database = to.join(DATABASE_FILE);
@@ -63,8 +69,11 @@ pub fn restore_in_place(backup: &Path, dir: &Path) -> Result<Option<PathBuf>, St
     // Opening it shows that it is a store of this version or an earlier one; the next start of the
     // node brings an earlier one up to date.
     let source = SqliteReader::open_backup(backup)?;
-    let has_dataspace = backup.join(DATASPACE_FILE).exists();
-    let dataspace = has_dataspace.then(|| DataspaceReader::open_backup(backup)).transpose()?;
+    let open = |beside: &'static Beside| {
+        let there = beside.path_in(backup).exists();
+        Ok((beside, there.then(|| beside.open_backup(backup)).transpose()?))
+    };
+    let besides = BESIDE.into_iter().map(open).collect::<Result<Vec<_>, StorageError>>()?;
     fs::create_dir_all(dir).map_err(StorageError::file(dir, "making the folder"))?;
     let lock = FolderLock::take(dir)?;
     copy_files(&backup.join(FILES), &dir.join(FILES))?;
@@ -73,7 +82,9 @@ pub fn restore_in_place(backup: &Path, dir: &Path) -> Result<Option<PathBuf>, St
     remove_if_there(&part)?;
     source.copy_to(&part)?;
     sync(&part)?;
-    restore_dataspace(dataspace, dir)?;
+    for (beside, source) in besides {
+        restore_beside(beside, source, dir)?;
+    }
     let database = dir.join(DATABASE_FILE);
     let aside = set_aside(&database)?;
     fs::rename(&part, &database).map_err(StorageError::file(&database, "renaming"))?;
@@ -82,15 +93,15 @@ pub fn restore_in_place(backup: &Path, dir: &Path) -> Result<Option<PathBuf>, St
     Ok(aside)
 }
 
-/// Puts the dataspace's file of a backup in its place. One that is there is set aside in any case: it
+/// Puts a file beside the store in its place. One that is there is set aside in any case: it
 /// would not fit the store that comes back. It goes before the store, so that a crash between the two
-/// leaves a store that is ahead of the dataspace, never one that is behind it.
-fn restore_dataspace(source: Option<DataspaceReader>, dir: &Path) -> Result<(), StorageError> {
-    let file = dir.join(DATASPACE_FILE);
+/// leaves a store that is ahead of it, never one that is behind it.
+fn restore_beside(beside: &Beside, source: Option<Connection>, dir: &Path) -> Result<(), StorageError> {
+    let file = beside.path_in(dir);
     let Some(mut source) = source else { return set_aside(&file).map(drop) };
-    let part = dir.join(format!("{DATASPACE_FILE}.part"));
+    let part = dir.join(format!("{}.part", beside.name));
     remove_if_there(&part)?;
-    source.copy_to(&part)?;
+    copy_to(&mut source, &part)?;
     sync(&part)?;
     set_aside(&file)?;
     fs::rename(&part, &file).map_err(StorageError::file(&file, "renaming"))
@@ -113,7 +124,7 @@ fn set_aside(database: &Path) -> Result<Option<PathBuf>, StorageError> {
         number += 1;
     };
     // What is not carried over yet goes first: without it, the database would be an older one.
-    for suffix in BESIDE {
+    for suffix in APPENDED {
         move_away(&beside(database, suffix), &beside(&aside, suffix))?;
     }
     Ok(move_away(database, &aside)?.then_some(aside))

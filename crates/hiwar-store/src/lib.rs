@@ -2,6 +2,7 @@
 //!
 //! * `sqlite` — one writer per folder, any number of readers beside it;
 //! * `dataspace` — what a connector of the dataspace keeps, in a file of its own;
+//! * `procedure` — acts that wait for a second desk, and stages of duties that were told;
 //! * `attachments` — files, named by nothing but their digest;
 //! * `backup` — a consistent copy of a running node's folder, and its way back;
 //! * `contract` — what every store must do, as one suite of tests for all of them.
@@ -15,6 +16,7 @@ pub mod contract;
 pub mod dataspace;
 mod error;
 pub mod memory;
+pub mod procedure;
 mod sqlite;
 
 pub use error::StorageError;

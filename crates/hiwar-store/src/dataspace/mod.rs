@@ -23,6 +23,7 @@ pub use catalog::{Page, Policies};
 pub use issuance::{Issuance, IssuanceState, IssuedCredential, Wanted};
 pub use list::{ContractFilter, Listed, ProcessFilter};
 pub use reader::{DataspaceReader, Due, ProcessKind, WaitingNote};
+pub(crate) use schema::DATASPACE;
 pub use schema::DATASPACE_FILE;
 pub use store::DataspaceStore;
 pub use transaction::Tx;

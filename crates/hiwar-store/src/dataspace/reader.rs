@@ -1,22 +1,16 @@
 //! What is asked beside the writer.
 
 use std::path::Path;
-use std::time::Duration;
 
 use hiwar_dataspace::ledger::Note;
 use hiwar_dialogue::ledger::StoreError;
 use hiwar_trust::time::Timestamp;
-use rusqlite::backup::Backup;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::de::DeserializeOwned;
 
-use super::schema::{MIGRATIONS, path_in};
+use super::schema::DATASPACE;
 use crate::error::StorageError;
-use crate::sqlite::connection::{open_reader, store_error};
-use crate::sqlite::migrate::{require_current, require_known};
-
-/// Pages copied in one step.
-const COPY_PAGES: i32 = 4096;
+use crate::sqlite::connection::store_error;
 
 /// What kind of process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,18 +72,7 @@ impl DataspaceReader {
     /// # Errors
     /// When it is not, or the disk fails.
     pub fn open(dir: &Path) -> Result<Self, StorageError> {
-        let path = path_in(dir);
-        let connection = open_reader(&path)?;
-        require_current(&connection, &path, MIGRATIONS)?;
-        Ok(Self { connection })
-    }
-
-    /// Opens the file of a backup, which may have been taken by an earlier version.
-    pub(crate) fn open_backup(dir: &Path) -> Result<Self, StorageError> {
-        let path = path_in(dir);
-        let connection = open_reader(&path)?;
-        require_known(&connection, &path, MIGRATIONS)?;
-        Ok(Self { connection })
+        Ok(Self { connection: DATASPACE.open_reader(dir)? })
     }
 
     pub(super) fn over(connection: Connection) -> Self {
@@ -157,24 +140,6 @@ impl DataspaceReader {
         let sql = "SELECT s.body FROM dataset d JOIN source s ON s.number = d.number WHERE d.id = ?1";
         let row = || self.connection.prepare_cached(sql)?.query_row([dataset], |row| row.get(0)).optional();
         row().map_err(store_error)
-    }
-
-    /// Copies the file, as it is now, to a new one that needs no other beside it.
-    pub(crate) fn copy_to(&mut self, path: &Path) -> Result<(), StorageError> {
-        super::schema::make_private(path)?;
-        let mut copy = || {
-            let mut target = Connection::open(path)?;
-            // A transaction that has read keeps to one state, so that no commit makes the copy begin
-            // again.
-            let snapshot = self.connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-            snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-            let backup = Backup::new(&snapshot, &mut target)?;
-            backup.run_to_completion(COPY_PAGES, Duration::ZERO, None)?;
-            drop(backup);
-            target.pragma_update(None, "journal_mode", "DELETE")?;
-            target.close().map_err(|(_, error)| error)
-        };
-        copy().map_err(|error| StorageError::Store(store_error(error)))
     }
 
     pub(super) fn rows<T>(

@@ -1,18 +1,16 @@
 //! The writer: many jobs in one transaction.
 
-use std::fs;
 use std::path::Path;
 
 use hiwar_dataspace::ledger::LedgerError;
 use hiwar_dialogue::ledger::StoreError;
 
 use super::reader::DataspaceReader;
-use super::schema::{MIGRATIONS, make_private, path_in};
+use super::schema::DATASPACE;
 use super::text::reindex;
 use super::transaction::Tx;
 use crate::error::StorageError;
-use crate::sqlite::connection::{open_writer, store_error};
-use crate::sqlite::migrate::migrate;
+use crate::sqlite::connection::store_error;
 
 /// Where the open transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,11 +38,7 @@ impl DataspaceStore {
     /// # Errors
     /// When the file is none of this program's or of a newer version, or the disk fails.
     pub fn open(dir: &Path) -> Result<Self, StorageError> {
-        fs::create_dir_all(dir).map_err(StorageError::file(dir, "making the folder"))?;
-        let path = path_in(dir);
-        make_private(&path)?;
-        let mut connection = open_writer(&path)?;
-        migrate(&mut connection, &path, MIGRATIONS)?;
+        let mut connection = DATASPACE.open_writer(dir)?;
         reindex(&mut connection).map_err(store_error)?;
         Ok(Self { reader: DataspaceReader::over(connection), transaction: Transaction::None })
     }

@@ -1,5 +1,6 @@
 //! The ledger in one SQLite database.
 //!
+//! * `beside` — the other files of a node's folder;
 //! * `connection` — how the database is opened, and what its errors mean;
 //! * `lock` — one process per folder;
 //! * `migrate` — the schema and its versions;
@@ -8,6 +9,7 @@
 //! * `store` — the writer; `reader`, `queries` — what the local interface asks beside it;
 //! * `check` — a node's log and store held against each other.
 
+pub(crate) mod beside;
 mod check;
 pub(crate) mod connection;
 mod lock;
