@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use crate::fault::{Fault, Faults, Place};
@@ -72,11 +72,6 @@ impl Document {
     /// A form that is in memory already, such as the content of an entry. It has no lines.
     pub fn of(value: Value) -> Self {
         Self { file: None, value, lines: BTreeMap::new() }
-    }
-
-    /// The same for a content's members.
-    pub fn of_members(members: &Map<String, Value>) -> Self {
-        Self::of(Value::Object(members.clone()))
     }
 
     /// The values.

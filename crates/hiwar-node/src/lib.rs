@@ -25,6 +25,7 @@ pub mod node;
 pub mod outbound;
 pub mod peer_client;
 pub mod peer_server;
+mod procedure;
 mod public;
 pub mod recovery;
 pub mod rotation;

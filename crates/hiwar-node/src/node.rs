@@ -24,6 +24,7 @@ use crate::dataspace::{Dataspace, DataspaceError};
 use crate::desks::Desks;
 use crate::folder::{self, FolderError};
 use crate::metrics::Metrics;
+use crate::procedure::Procedure;
 use crate::rotation::{self, RotationError};
 use crate::session::Sessions;
 use crate::writer::{Writer, WriterError};
@@ -97,6 +98,7 @@ pub(crate) struct Shared {
     pub(crate) certificates: Arc<tls::Certificates>,
     passphrase: Option<Zeroizing<Vec<u8>>>,
     dataspace: Arc<Dataspace>,
+    pub(crate) procedure: Procedure,
     keys: RwLock<Keys>,
     readers: Mutex<Vec<SqliteReader>>,
 }
@@ -221,7 +223,9 @@ impl Node {
         let (writer, writer_thread) = Writer::start(store, config.engine(), keys.clone(), metrics.clone())?;
         let own = writer.directory().get(&config.did).and_then(|i| i.latest().endpoints.first().cloned());
         let prepared = Dataspace::prepare(dir, &config, &own.unwrap_or_default())?;
+        let procedure = Procedure::open(dir)?;
         let shared = Arc::new(Shared {
+            procedure,
             dataspace: prepared.dataspace.clone(),
             did: config.did.clone(),
             dir: dir.to_owned(),

@@ -57,9 +57,11 @@ impl<'h> Said<'h> {
         })
     }
 
-    /// Its content as a form.
+    /// Its content as a form, without what belongs to every act: who released it.
     pub fn form(&self) -> Document {
-        Document::of_members(self.content)
+        let mut content = self.content.clone();
+        content.remove("released-by");
+        Document::of(Value::Object(content))
     }
 
     /// What a step does, when it is one: `content.step`.

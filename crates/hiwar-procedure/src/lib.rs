@@ -15,7 +15,7 @@ pub mod notice;
 pub mod status;
 mod view;
 
-pub use view::Procedures;
+pub use view::{Procedures, Would};
 
 use std::sync::LazyLock;
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hiwar_dialogue::entry::{ActKind, Body, EntryId};
+use hiwar_form::Faults;
 use hiwar_trust::did::Did;
 use serde::Serialize;
 
 use crate::act::{Said, Void};
 use crate::event::{Event, EventKind};
 use crate::history::{Held, in_order};
-use crate::notice::Notices;
+use crate::notice::{self, Notices};
 
 /// Everything that the entries of a dialogue say about procedures.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -26,6 +27,15 @@ pub struct Procedures {
     /// Acts that their author took back.
     #[serde(skip)]
     withdrawn: BTreeSet<EntryId>,
+}
+
+/// What an act would do.
+#[derive(Clone, Debug)]
+pub struct Would {
+    /// What would happen.
+    pub events: Vec<Event>,
+    /// Whether the arrangement wants a second desk to release it.
+    pub needs_release: bool,
 }
 
 impl Procedures {
@@ -78,6 +88,26 @@ impl Procedures {
             (ActKind::Notice, _) => self.notices.apply(said),
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// Whether an act's content has the form of its kind.
+    ///
+    /// # Errors
+    /// All faults, each with its field.
+    pub fn must_read(&self, said: &Said<'_>) -> Result<(), Faults> {
+        match said.kind {
+            ActKind::Notice => notice::read(&said.form()).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// What an act would do if it came next.
+    ///
+    /// # Errors
+    /// Why it would have no effect.
+    pub fn would(&self, said: &Said<'_>) -> Result<Would, Void> {
+        let events = self.clone().act(said)?;
+        Ok(Would { events, needs_release: false })
     }
 
     fn withdraw(&mut self, of: &EntryId, by: &Did) {

@@ -181,7 +181,10 @@ impl From<What> for Command {
 
 /// Files must have the size that the entry announces: with another one, no peer's copy would ever
 /// be complete. Those that are not here are left to the engine to refuse.
-async fn must_have_their_sizes(shared: &Shared, attachments: &[Attachment]) -> Result<(), ApiError> {
+pub(super) async fn attachments_must_fit(
+    shared: &Shared,
+    attachments: &[Attachment],
+) -> Result<(), ApiError> {
     for file in attachments.iter().take(ATTACHMENTS_MAX) {
         let stored = tokio::fs::metadata(shared.folder.path_of(&file.sha256)).await;
         if let Some(found) = stored.ok().map(|m| m.len()).filter(|found| *found != file.size) {
@@ -195,12 +198,27 @@ async fn must_have_their_sizes(shared: &Shared, attachments: &[Attachment]) -> R
     Ok(())
 }
 
-async fn draft(shared: &Shared, caller: &Caller, action: Action) -> Result<Draft, ApiError> {
+async fn draft(shared: &Arc<Shared>, caller: &Caller, action: Action) -> Result<Draft, ApiError> {
     let desk = acting_desk(shared, caller, action.desk.as_deref())?;
-    if let What::Say { attachments, .. } | What::Act { attachments, .. } = &action.what {
-        must_have_their_sizes(shared, attachments).await?;
+    match &action.what {
+        What::Say { attachments, .. } => attachments_must_fit(shared, attachments).await?,
+        What::Act { .. } => may_leave(shared, &desk, &action.what).await?,
+        _ => {}
     }
     Ok(Draft { desk, command: action.what.into(), nonce: random().map_err(ApiError::internal)? })
+}
+
+/// An act leaves at once only when it has an effect and no second desk must release it.
+async fn may_leave(shared: &Arc<Shared>, desk: &str, what: &What) -> Result<(), ApiError> {
+    let asked = super::procedures::asked_by(shared, desk.to_owned(), what.clone()).await?;
+    if shared.procedure.passage(shared, &asked).await?.needs_release {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            "needs-release",
+            "the arrangement wants a second desk to release this; send it to /api/v1/drafts",
+        ));
+    }
+    Ok(())
 }
 
 fn made(made: &Made) -> Value {
@@ -208,7 +226,7 @@ fn made(made: &Made) -> Value {
 }
 
 /// Carries out one action; answers when it is durable.
-pub(super) async fn act(shared: &Shared, caller: &Caller, action: Action) -> Result<Made, ApiError> {
+pub(super) async fn act(shared: &Arc<Shared>, caller: &Caller, action: Action) -> Result<Made, ApiError> {
     let draft = draft(shared, caller, action).await?;
     let Carried { made, refused } = shared.writer.commands(vec![draft]).await?;
     match (made.first(), refused) {

@@ -13,6 +13,7 @@ mod holder;
 mod issuer;
 mod operations;
 mod peers;
+mod procedures;
 
 pub use entries::{Action, What};
 
@@ -48,11 +49,18 @@ pub(crate) struct ApiError {
     status: StatusCode,
     code: String,
     detail: String,
+    /// What is wrong with single fields, in all languages.
+    faults: Vec<serde_json::Value>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &str, detail: impl ToString) -> Self {
-        Self { status, code: code.to_owned(), detail: detail.to_string() }
+        Self { status, code: code.to_owned(), detail: detail.to_string(), faults: Vec::new() }
+    }
+
+    /// The same, with what is wrong field by field.
+    pub(crate) fn with_faults(self, faults: Vec<serde_json::Value>) -> Self {
+        Self { faults, ..self }
     }
 
     pub(crate) fn bad_request(detail: impl ToString) -> Self {
@@ -75,7 +83,10 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = json!({ "error": { "code": self.code, "detail": self.detail } });
+        let mut body = json!({ "error": { "code": self.code, "detail": self.detail } });
+        if !self.faults.is_empty() {
+            body["error"]["faults"] = json!(self.faults);
+        }
         (self.status, axum::Json(body)).into_response()
     }
 }
@@ -157,6 +168,11 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/dialogues/{id}", get(dialogues::show))
         .route("/api/v1/dialogues/{id}/entries", get(dialogues::entries))
         .route("/api/v1/dialogues/{id}/dossier", get(dialogues::dossier))
+        .route("/api/v1/dialogues/{id}/procedures", get(procedures::show))
+        .route("/api/v1/acts/check", post(procedures::check))
+        .route("/api/v1/drafts", get(procedures::drafts).post(procedures::draft))
+        .route("/api/v1/drafts/{id}/release", post(procedures::release))
+        .route("/api/v1/drafts/{id}/refuse", post(procedures::refuse))
         .route("/api/v1/entries", post(entries::one))
         .route("/api/v1/entries/bulk", post(entries::bulk))
         .route("/api/v1/entries/{id}", get(entries::show))
