@@ -196,6 +196,18 @@ impl ApiClient {
     }
 }
 
+/// What a node refused.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{detail} ({code})")]
+pub struct Refusal {
+    /// The stable code.
+    pub code: String,
+    /// Why, in words.
+    pub detail: String,
+    /// What is wrong with single fields: `field`, `code`, `texts` by language.
+    pub faults: Vec<Value>,
+}
+
 async fn refusal(response: reqwest::Response) -> anyhow::Error {
     let status = response.status();
     let bytes = response.bytes().await.unwrap_or_default();
@@ -203,7 +215,11 @@ async fn refusal(response: reqwest::Response) -> anyhow::Error {
     let part =
         |name: &str| value.pointer(&format!("/error/{name}")).and_then(Value::as_str).map(ToOwned::to_owned);
     match (part("code"), part("detail")) {
-        (Some(code), Some(detail)) => anyhow::anyhow!("{detail} ({code})"),
+        (Some(code), Some(detail)) => {
+            let faults =
+                value.pointer("/error/faults").and_then(Value::as_array).cloned().unwrap_or_default();
+            Refusal { code, detail, faults }.into()
+        }
         _ => anyhow::anyhow!("the node answered {status}: {}", String::from_utf8_lossy(&bytes)),
     }
 }

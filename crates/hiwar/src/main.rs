@@ -9,6 +9,7 @@ mod claims;
 mod commands;
 mod data;
 mod demo;
+mod procedure;
 mod radar;
 
 use std::process::ExitCode;
@@ -39,6 +40,12 @@ enum Command {
     /// Dialogues on a running node
     #[command(subcommand)]
     Dialogue(commands::dialogue::DialogueCommand),
+    /// Alerts, information requests, answers, offers of help, requests for an emergency meeting
+    #[command(subcommand)]
+    Notice(procedure::notice::NoticeCommand),
+    /// Acts that a second desk must release before they leave
+    #[command(subcommand)]
+    Draft(procedure::draft::DraftCommand),
     /// Offer data under terms, and get data of others under theirs
     #[command(subcommand)]
     Data(data::DataCommand),
@@ -89,6 +96,8 @@ fn main() -> ExitCode {
         Command::Invitation(c) => c.run(),
         Command::Peer(c) => c.run(),
         Command::Dialogue(c) => c.run(),
+        Command::Notice(c) => c.run(),
+        Command::Draft(c) => c.run(),
         Command::Data(c) => c.run(),
         Command::Claims(c) => c.run(),
         Command::Radar(c) => c.run(),

@@ -169,6 +169,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/dialogues/{id}/entries", get(dialogues::entries))
         .route("/api/v1/dialogues/{id}/dossier", get(dialogues::dossier))
         .route("/api/v1/dialogues/{id}/procedures", get(procedures::show))
+        .route("/api/v1/dialogues/{id}/notices/{entry}/cap", get(procedures::cap))
         .route("/api/v1/acts/check", post(procedures::check))
         .route("/api/v1/drafts", get(procedures::drafts).post(procedures::draft))
         .route("/api/v1/drafts/{id}/release", post(procedures::release))

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use hiwar_dialogue::entry::{Act, DialogueId, EntryId};
 use hiwar_form::Language;
 use hiwar_procedure::MESSAGES;
+use hiwar_procedure::notice::cap::{self, Envelope};
 use hiwar_store::procedure::ActDraft;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -87,6 +89,32 @@ pub(super) async fn show(
         object.insert("void".to_owned(), json!(void));
     }
     Ok(Json(value))
+}
+
+/// `GET /api/v1/dialogues/{id}/notices/{entry}/cap`: a notice as a Common Alerting Protocol 1.2 message.
+pub(super) async fn cap(
+    State(shared): State<Arc<Shared>>,
+    Path((id, entry)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let (id, entry) = (dialogue_id(&id)?, dialogue_id(&entry)?);
+    let record = crate::procedure::record(&shared, id).await?;
+    let record =
+        record.ok_or_else(|| ApiError::not_found(format!("there is no dialogue {id} on this node")))?;
+    let membership = record.current().map(|current| &current.membership);
+    let view = shared.procedure.view(&shared, id).await?;
+    let notice = view.procedures.notices.of(&entry);
+    let notice =
+        notice.ok_or_else(|| ApiError::not_found(format!("{entry} is no notice of this dialogue")))?;
+    let newest = notice.versions.last().and_then(|(newest, _)| view.entry(newest));
+    let newest = newest.ok_or_else(|| ApiError::internal("the notice has no entry"))?;
+    let envelope = Envelope {
+        marking: newest.entry.entry.marking,
+        audience: membership.map(|m| m.parties.as_slice()).unwrap_or_default(),
+        sent: newest.entry.entry.time,
+        dialogue: membership.and_then(|m| m.title.values().next()).map_or("", String::as_str),
+    };
+    let message = cap::write(notice, &envelope).map_err(ApiError::internal)?;
+    Ok(([(header::CONTENT_TYPE, "application/cap+xml")], message).into_response())
 }
 
 /// An action that must be an act, as a desk wants to send it.

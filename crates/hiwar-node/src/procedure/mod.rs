@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hiwar_dialogue::entry::DialogueId;
+use hiwar_dialogue::entry::{DialogueId, EntryId};
 use hiwar_dialogue::ledger::{DialogueRecord, Seq, StoreError};
 use hiwar_procedure::Procedures;
 use hiwar_procedure::history::Held;
@@ -40,6 +40,13 @@ pub(crate) struct View {
     after: Seq,
     held: Vec<Held>,
     pub(crate) procedures: Procedures,
+}
+
+impl View {
+    /// An entry that was read.
+    pub(crate) fn entry(&self, id: &EntryId) -> Option<&Held> {
+        self.held.iter().find(|held| held.entry.id == *id)
+    }
 }
 
 impl Procedure {

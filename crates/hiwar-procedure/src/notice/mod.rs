@@ -10,5 +10,5 @@ pub mod read;
 pub mod state;
 
 pub use model::{Case, Certainty, Handling, Kind, Notice, Obligation, Offer, Request, Severity, Urgency};
-pub use read::read;
+pub use read::{blank, read};
 pub use state::{NoticeState, Notices, Stage};

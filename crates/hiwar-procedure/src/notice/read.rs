@@ -148,3 +148,28 @@ impl FromStr for Item {
         if is_system && is_code { Ok(Self(text.to_owned())) } else { Err(()) }
     }
 }
+
+/// A form to fill in for a kind of notice, in TOML.
+pub fn blank(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "disruption-alert" => include_str!("../../forms/disruption-alert.toml"),
+        "information-request" => include_str!("../../forms/information-request.toml"),
+        "answer" => include_str!("../../forms/answer.toml"),
+        "offer" => include_str!("../../forms/offer.toml"),
+        "emergency-meeting-request" => include_str!("../../forms/emergency-meeting-request.toml"),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_form_to_fill_in_for_every_kind_and_it_has_no_fault() {
+        for (name, kind) in Kind::CHOICES {
+            let document = Document::toml(Some(name), blank(name).unwrap()).unwrap();
+            assert_eq!(read(&document).map(|notice| notice.kind), Ok(*kind));
+        }
+    }
+}

@@ -25,7 +25,7 @@ pub(crate) struct WordsArgs {
 }
 
 impl WordsArgs {
-    fn read(&self) -> anyhow::Result<Value> {
+    pub(crate) fn read(&self) -> anyhow::Result<Value> {
         let mut texts = BTreeMap::new();
         for given in &self.texts {
             let (language, text) = given
@@ -261,7 +261,11 @@ async fn about(node: &NodeArgs, action: &str, entry: &str, words: Value) -> anyh
     act(&client, node, action, json!({ "of": entry }), words).await
 }
 
-async fn upload(client: &ApiClient, files: &[PathBuf], media_type: &str) -> anyhow::Result<Vec<Value>> {
+pub(crate) async fn upload(
+    client: &ApiClient,
+    files: &[PathBuf],
+    media_type: &str,
+) -> anyhow::Result<Vec<Value>> {
     let mut attachments = Vec::with_capacity(files.len());
     for file in files {
         let name = file
@@ -288,7 +292,7 @@ pub(crate) async fn dialogue_id(client: &ApiClient, prefix: &str) -> anyhow::Res
 }
 
 /// The full identifier of an entry from its first digits, looked for in all dialogues.
-async fn entry_id(client: &ApiClient, prefix: &str) -> anyhow::Result<String> {
+pub(crate) async fn entry_id(client: &ApiClient, prefix: &str) -> anyhow::Result<String> {
     if prefix.len() == 64 {
         return Ok(prefix.to_owned());
     }
