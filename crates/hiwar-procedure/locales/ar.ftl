@@ -1,1 +1,49 @@
 # Keep the messages in the order of en.ftl.
+## clocks and arrangements
+arrangement-version = يجب أن يكون رقم النسخة 1 أو أكثر
+arrangement-empty = هذه القائمة فارغة؛ اكتب فيها شيئًا أو احذف الحقل
+arrangement-name = "{ $found }" ليس اسمًا قصيرًا؛ اكتب أحرفًا لاتينية صغيرة وأرقامًا تفصلها شرطات، مثل ipef-crisis
+arrangement-url = "{ $found }" ليس عنوانًا للقراءة؛ اكتب عنوانًا يبدأ بـ https://
+arrangement-did = "{ $found }" لا يسمي مشاركًا؛ اكتب did:web: ثم المضيف، مثل did:web:motie.example
+arrangement-twice = "{ $found }" مكرر؛ أعطِ كلًا ما يخصه
+arrangement-code = "{ $found }" ليس رمز طرف؛ اكتب ما لا يزيد على 16 من الأحرف اللاتينية الكبيرة والأرقام والشرطات، مثل KR
+arrangement-zone = "{ $found }" ليس منطقة زمنية؛ اكتب اسمًا من IANA مثل Asia/Seoul
+arrangement-event = "{ $found }" ليس مما تراه الساعات؛ اكتب مثلًا in-force أو notice:disruption-alert أو acknowledged أو answered أو meeting-held أو delivered:critical-goods
+arrangement-owner = "{ $found }" لا يبين من عليه الفعل؛ اكتب author أو others أو each أو any أو رمز طرف
+arrangement-span = "{ $found }" ليس مدة؛ اكتب ساعات أو أيامًا أو أشهرًا، مثل 48 h أو 15 d أو 6 months
+arrangement-working-hours = المدد بالساعات لا تنتقل إلى يوم عمل؛ احذف working-days أو احسب بالأيام
+arrangement-working-days = لا تنتقل إلى يوم عمل إلا مدة تحسب أيامًا كاملة؛ أضف to-end-of-day = true
+arrangement-marking = "{ $found }" ليس وسمًا؛ اكتب TLP:CLEAR أو TLP:GREEN أو TLP:AMBER أو TLP:AMBER+STRICT أو TLP:RED
+arrangement-prevailing = اللغة الراجحة "{ $found }" ليست من اللغات المطلوبة؛ أضفها إليها
+arrangement-parties = للترتيب من طرفين إلى { $most } طرفًا
+arrangement-no-body = لا توجد هيئة "{ $found }"؛ الهيئات هي: { $known }
+arrangement-no-party = لا يوجد طرف "{ $found }"؛ الأطراف هي: { $known }
+arrangement-circle = ستكون الهيئة "{ $found }" فوق نفسها؛ اكسر الحلقة
+arrangement-language = النص باللغة المطلوبة "{ $language }" ناقص؛ أضفه
+arrangement-nobody-above = لا توجد هيئة أعلى للتصعيد إليها؛ سمِّ واحدة بـ to = "…" أو أعطِ الساعة هيئة body
+arrangement-scope = "{ $found }" لا يسمي أنواعًا من الأفعال؛ اكتب * أو نوعًا مثل notice أو meeting أو commitment، أو أضيق مثل notice:disruption-alert
+arrangement-void-party = { $author } ليس طرفًا في هذا الترتيب
+arrangement-void-no-desk = لا يحق لأي مكتب لدى { $party } فعل هذا ({ $kind })، فلا يحق للمكتب "{ $desk }"؛ اتفقوا على تفويض في نسخة جديدة
+arrangement-void-desk = لا يحق للمكتب "{ $desk }" لدى { $party } فعل هذا ({ $kind })؛ يحق لهذه: { $able }
+arrangement-void-kind = ليس في هذا الترتيب { $kind }؛ فيه: { $allowed }
+arrangement-void-language = النص باللغة المطلوبة "{ $language }" ناقص
+arrangement-void-marking = { $marking } أشد تقييدًا مما يسمح به هذا الترتيب؛ الحد هو { $cap }
+arrangement-void-exercise = التمارين غير مسموح بها في هذا الترتيب
+arrangement-void-four-eyes = يجب أن يجيز مكتب ثانٍ هذا ({ $kind })؛ والمكتب "{ $desk }" هو من كتبه
+arrangement-void-faulty = في الترتيب المقترح أخطاء عددها { $count }، أولها في { $field }
+arrangement-void-version = هذا يقترح النسخة { $found }، لكن التالية هنا هي { $next }
+arrangement-void-replaces = يجب أن يسمي الاقتراح النسخة النافذة التي يحل محلها، وألا تسمي الأولى شيئًا
+arrangement-void-id = هذا يقترح "{ $found }"، لكن الترتيب هنا هو "{ $expected }"
+arrangement-void-again = سبق أن وافق { $author }
+arrangement-void-not-own = لم يقترح { $author } هذا، فلا يمكنه سحبه
+arrangement-void-overtaken = دخل اقتراح آخر للنسخة نفسها حيز النفاذ أولًا
+arrangement-void-in-force = دخلت هذه النسخة حيز النفاذ؛ اقترح نسخة جديدة لتغييرها
+arrangement-void-refused = رفض طرف هذا الاقتراح
+arrangement-void-withdrawn = سحب صاحب هذا الاقتراح اقتراحه
+clock-not-time = "{ $found }" ليس وقتًا؛ اكتبه بالتوقيت العالمي مع أجزاء الألف من الثانية، مثل 2019-07-01T01:00:00.000Z
+clock-void-re-entry = ما قيل عن الإدخال اللاحق فيه خطأ عند { $field }
+clock-void-re-entry-later = يجب أن يخبر الإدخال اللاحق عن شيء سابق، لكن { $happened } بعد { $time }
+clock-arrived-late = أول إثبات له بعد الوقت الذي يدعيه بـ { $minutes } دقيقة
+clock-from-future = كان موجودًا قبل الوقت الذي يدعيه بـ { $minutes } دقيقة
+clock-before-what-it-saw = يدعي وقتًا قبل وقت { $saw } الذي رآه بـ { $minutes } دقيقة
+clock-re-entered = أُبلغ خارج الشبكة في { $happened } كما يقول صاحبه، وأُدخل لاحقًا

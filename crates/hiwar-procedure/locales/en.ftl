@@ -1,1 +1,49 @@
 # Keep the messages in the order of en.ftl.
+## clocks and arrangements
+arrangement-version = the version must be 1 or more
+arrangement-empty = this list is empty; write something in it or leave the field out
+arrangement-name = "{ $found }" is no short name; write lower-case letters and digits, parted by hyphens, such as ipef-crisis
+arrangement-url = "{ $found }" is no address to read at; write one that starts with https://
+arrangement-did = "{ $found }" names no participant; write did:web: and a host, such as did:web:motie.example
+arrangement-twice = "{ $found }" is here twice; give each its own
+arrangement-code = "{ $found }" is no code of a party; write up to 16 upper-case letters, digits and hyphens, such as KR
+arrangement-zone = "{ $found }" is no time zone; write an IANA name such as Asia/Seoul
+arrangement-event = "{ $found }" is nothing that clocks can see; write for example in-force, notice:disruption-alert, acknowledged, answered, meeting-held or delivered:critical-goods
+arrangement-owner = "{ $found }" does not say who must act; write author, others, each, any or the code of a party
+arrangement-span = "{ $found }" is no length of time; write hours, days or months, such as 48 h, 15 d or 6 months
+arrangement-working-hours = periods in hours do not move to a working day; leave working-days out or count in days
+arrangement-working-days = only a period that counts whole days can move to a working day; add to-end-of-day = true
+arrangement-marking = "{ $found }" is no marking; write TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT or TLP:RED
+arrangement-prevailing = "{ $found }" prevails but is not among the required languages; add it there
+arrangement-parties = an arrangement has 2 to { $most } parties
+arrangement-no-body = there is no body "{ $found }"; the bodies are: { $known }
+arrangement-no-party = there is no party "{ $found }"; the parties are: { $known }
+arrangement-circle = the body "{ $found }" would be above itself; break the circle
+arrangement-language = the text in the required language "{ $language }" is missing; add it
+arrangement-nobody-above = there is no body above to escalate to; name one with to = "…" or give the clock a body
+arrangement-scope = "{ $found }" names no kinds of acts; write * or a kind such as notice, meeting, commitment, or narrower notice:disruption-alert
+arrangement-void-party = { $author } is no party of this arrangement
+arrangement-void-no-desk = no desk of { $party } may do this ({ $kind }), so "{ $desk }" may not; agree a mandate for it in a new version
+arrangement-void-desk = the desk "{ $desk }" of { $party } may not do this ({ $kind }); these may: { $able }
+arrangement-void-kind = this arrangement has no { $kind }; it has: { $allowed }
+arrangement-void-language = the text in the required language "{ $language }" is missing
+arrangement-void-marking = { $marking } is more restricted than this arrangement allows; the most is { $cap }
+arrangement-void-exercise = exercises are not allowed under this arrangement
+arrangement-void-four-eyes = a second desk must release this ({ $kind }); "{ $desk }" wrote it itself
+arrangement-void-faulty = the proposed arrangement has { $count } faults, the first at { $field }
+arrangement-void-version = this proposes version { $found }, but the next one here is { $next }
+arrangement-void-replaces = a proposal must name the version in force that it replaces, and the first one none
+arrangement-void-id = this proposes "{ $found }", but the arrangement here is "{ $expected }"
+arrangement-void-again = { $author } has assented already
+arrangement-void-not-own = { $author } did not propose this, so it cannot take it back
+arrangement-void-overtaken = another proposal of the same version came into force first
+arrangement-void-in-force = this version came into force already; propose a new one to change it
+arrangement-void-refused = a party has refused this proposal
+arrangement-void-withdrawn = its author has taken this proposal back
+clock-not-time = "{ $found }" is no time; write it in UTC with milliseconds, such as 2019-07-01T01:00:00.000Z
+clock-void-re-entry = what is said about the later entry is faulty at { $field }
+clock-void-re-entry-later = a later entry must tell of something earlier, but { $happened } is after { $time }
+clock-arrived-late = the first proof of it is { $minutes } minutes after the time that it claims
+clock-from-future = it was there { $minutes } minutes before the time that it claims
+clock-before-what-it-saw = it claims a time { $minutes } minutes before that of { $saw }, which it had seen
+clock-re-entered = told outside of the network at { $happened }, as its author says, and entered later

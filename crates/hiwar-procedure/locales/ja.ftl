@@ -1,1 +1,49 @@
 # Keep the messages in the order of en.ftl.
+## clocks and arrangements
+arrangement-version = 版は 1 以上でなければなりません
+arrangement-empty = リストが空です。何か書くか、項目を省いてください
+arrangement-name = "{ $found }" は短い名前ではありません。ipef-crisis のように小文字と数字をハイフンでつないで書いてください
+arrangement-url = "{ $found }" は読める場所ではありません。https:// で始まるものを書いてください
+arrangement-did = "{ $found }" は参加者を指しません。did:web:motie.example のように did:web: とホストを書いてください
+arrangement-twice = "{ $found }" が二つあります。それぞれ別のものにしてください
+arrangement-code = "{ $found }" は当事者の符号ではありません。KR のように 16 字以内の大文字、数字、ハイフンで書いてください
+arrangement-zone = "{ $found }" は時間帯ではありません。Asia/Seoul のような IANA の名前を書いてください
+arrangement-event = "{ $found }" は時計が見られる出来事ではありません。in-force、notice:disruption-alert、acknowledged、answered、meeting-held、delivered:critical-goods などと書いてください
+arrangement-owner = "{ $found }" では誰が行うのか分かりません。author、others、each、any、または当事者の符号を書いてください
+arrangement-span = "{ $found }" は期間ではありません。48 h、15 d、6 months のように時間、日、月で書いてください
+arrangement-working-hours = 時間で数える期間は就業日に移りません。working-days を省くか、日で数えてください
+arrangement-working-days = 就業日に移せるのは丸一日を数える期間だけです。to-end-of-day = true を加えてください
+arrangement-marking = "{ $found }" は取扱表示ではありません。TLP:CLEAR、TLP:GREEN、TLP:AMBER、TLP:AMBER+STRICT、TLP:RED のいずれかを書いてください
+arrangement-prevailing = 優先する言語 "{ $found }" が必須の言語にありません。そこに加えてください
+arrangement-parties = 取決めの当事者は 2 以上 { $most } 以下です
+arrangement-no-body = 機関 "{ $found }" はありません。ある機関:{ $known }
+arrangement-no-party = 当事者 "{ $found }" はありません。いる当事者:{ $known }
+arrangement-circle = 機関 "{ $found }" が自分自身の上に来ます。輪を断ってください
+arrangement-language = 必須の言語 "{ $language }" の文がありません。加えてください
+arrangement-nobody-above = 上申する上位の機関がありません。to = "…" で指定するか、時計に body を与えてください
+arrangement-scope = "{ $found }" は行為の種類ではありません。* か、notice、meeting、commitment などの種類を、狭くは notice:disruption-alert のように書いてください
+arrangement-void-party = { $author } はこの取決めの当事者ではありません
+arrangement-void-no-desk = { $party } のどの部署もこれ({ $kind })を行えないので "{ $desk }" も行えません。新しい版で権限に合意してください
+arrangement-void-desk = { $party } の部署 "{ $desk }" はこれ({ $kind })を行えません。行える部署:{ $able }
+arrangement-void-kind = この取決めには { $kind } がありません。あるもの:{ $allowed }
+arrangement-void-language = 必須の言語 "{ $language }" の文がありません
+arrangement-void-marking = { $marking } はこの取決めが認めるより制限が厳しいものです。上限は { $cap } です
+arrangement-void-exercise = この取決めでは訓練は認められていません
+arrangement-void-four-eyes = 別の部署がこれ({ $kind })を送り出さなければなりません。"{ $desk }" は自ら書いた部署です
+arrangement-void-faulty = 提案された取決めには誤りが { $count } 件あり、最初のものは { $field } にあります
+arrangement-void-version = 第 { $found } 版が提案されましたが、ここでの次の版は { $next } です
+arrangement-void-replaces = 提案は置き換える現行の版を指さなければならず、最初の版は何も指してはなりません
+arrangement-void-id = "{ $found }" が提案されましたが、ここの取決めは "{ $expected }" です
+arrangement-void-again = { $author } は既に同意しています
+arrangement-void-not-own = { $author } が提案したものではないので取り下げられません
+arrangement-void-overtaken = 同じ版の別の提案が先に発効しました
+arrangement-void-in-force = この版は既に発効しています。変えるには新しい版を提案してください
+arrangement-void-refused = ある当事者がこの提案を拒みました
+arrangement-void-withdrawn = 提案者がこの提案を取り下げました
+clock-not-time = "{ $found }" は時刻ではありません。2019-07-01T01:00:00.000Z のようにミリ秒まで UTC で書いてください
+clock-void-re-entry = 後からの入力についての記載が { $field } で誤っています
+clock-void-re-entry-later = 後からの入力は先にあったことでなければなりませんが、{ $happened } は { $time } より後です
+clock-arrived-late = 最初に証明された時刻は、主張された時刻より { $minutes } 分後です
+clock-from-future = 主張された時刻より { $minutes } 分前に存在していました
+clock-before-what-it-saw = 既に見ていた { $saw } より { $minutes } 分前の時刻を主張しています
+clock-re-entered = 作成者によれば { $happened } にネットワークの外で伝えられ、後から入力されました

@@ -1,1 +1,49 @@
 # Keep the messages in the order of en.ftl.
+## clocks and arrangements
+arrangement-version = 판 번호는 1 이상이어야 합니다
+arrangement-empty = 목록이 비어 있습니다. 내용을 쓰거나 항목을 빼십시오
+arrangement-name = "{ $found }"은(는) 짧은 이름이 아닙니다. ipef-crisis처럼 소문자와 숫자를 붙임표로 이어 쓰십시오
+arrangement-url = "{ $found }"은(는) 읽을 수 있는 주소가 아닙니다. https://로 시작하는 주소를 쓰십시오
+arrangement-did = "{ $found }"은(는) 참가자를 가리키지 않습니다. did:web:motie.example처럼 did:web:과 호스트를 쓰십시오
+arrangement-twice = "{ $found }"이(가) 두 번 있습니다. 각각 다르게 쓰십시오
+arrangement-code = "{ $found }"은(는) 당사자 부호가 아닙니다. KR처럼 16자 이내의 대문자, 숫자, 붙임표로 쓰십시오
+arrangement-zone = "{ $found }"은(는) 시간대가 아닙니다. Asia/Seoul 같은 IANA 이름을 쓰십시오
+arrangement-event = "{ $found }"은(는) 시계가 볼 수 있는 일이 아닙니다. in-force, notice:disruption-alert, acknowledged, answered, meeting-held, delivered:critical-goods 등으로 쓰십시오
+arrangement-owner = "{ $found }"은(는) 누가 해야 하는지 말해 주지 않습니다. author, others, each, any 또는 당사자 부호를 쓰십시오
+arrangement-span = "{ $found }"은(는) 기간이 아닙니다. 48 h, 15 d, 6 months처럼 시간, 일, 월로 쓰십시오
+arrangement-working-hours = 시간으로 센 기간은 근무일로 옮겨지지 않습니다. working-days를 빼거나 일로 세십시오
+arrangement-working-days = 온전한 날을 세는 기간만 근무일로 옮길 수 있습니다. to-end-of-day = true를 추가하십시오
+arrangement-marking = "{ $found }"은(는) 취급 표시가 아닙니다. TLP:CLEAR, TLP:GREEN, TLP:AMBER, TLP:AMBER+STRICT, TLP:RED 중에서 쓰십시오
+arrangement-prevailing = 우선하는 언어 "{ $found }"이(가) 필수 언어에 없습니다. 거기에 추가하십시오
+arrangement-parties = 약정의 당사자는 2 이상 { $most } 이하입니다
+arrangement-no-body = 기구 "{ $found }"이(가) 없습니다. 있는 기구: { $known }
+arrangement-no-party = 당사자 "{ $found }"이(가) 없습니다. 있는 당사자: { $known }
+arrangement-circle = 기구 "{ $found }"이(가) 자기 자신의 상위가 됩니다. 고리를 끊으십시오
+arrangement-language = 필수 언어 "{ $language }"의 글이 없습니다. 추가하십시오
+arrangement-nobody-above = 올려 보낼 상위 기구가 없습니다. to = "…"로 이름을 쓰거나 시계에 body를 주십시오
+arrangement-scope = "{ $found }"은(는) 행위의 종류가 아닙니다. * 또는 notice, meeting, commitment 같은 종류를, 좁게는 notice:disruption-alert처럼 쓰십시오
+arrangement-void-party = { $author }은(는) 이 약정의 당사자가 아닙니다
+arrangement-void-no-desk = { $party }의 어느 부서도 이것({ $kind })을 할 수 없으므로 "{ $desk }"도 할 수 없습니다. 새 판에서 권한을 합의하십시오
+arrangement-void-desk = { $party }의 부서 "{ $desk }"은(는) 이것({ $kind })을 할 수 없습니다. 할 수 있는 부서: { $able }
+arrangement-void-kind = 이 약정에는 { $kind }이(가) 없습니다. 있는 것: { $allowed }
+arrangement-void-language = 필수 언어 "{ $language }"의 글이 없습니다
+arrangement-void-marking = { $marking }은(는) 이 약정이 허용하는 것보다 제한이 큽니다. 한도는 { $cap }입니다
+arrangement-void-exercise = 이 약정에서는 훈련이 허용되지 않습니다
+arrangement-void-four-eyes = 다른 부서가 이것({ $kind })을 내보내야 합니다. "{ $desk }"은(는) 직접 쓴 부서입니다
+arrangement-void-faulty = 제안된 약정에 잘못이 { $count }개 있으며 첫째는 { $field }에 있습니다
+arrangement-void-version = { $found }판을 제안했지만 여기서 다음 판은 { $next }입니다
+arrangement-void-replaces = 제안은 대체할 현행 판을 가리켜야 하고, 첫 판은 아무것도 가리키지 않아야 합니다
+arrangement-void-id = "{ $found }"을(를) 제안했지만 여기의 약정은 "{ $expected }"입니다
+arrangement-void-again = { $author }은(는) 이미 동의했습니다
+arrangement-void-not-own = { $author }이(가) 제안한 것이 아니므로 거둘 수 없습니다
+arrangement-void-overtaken = 같은 판의 다른 제안이 먼저 발효되었습니다
+arrangement-void-in-force = 이 판은 이미 발효되었습니다. 바꾸려면 새 판을 제안하십시오
+arrangement-void-refused = 한 당사자가 이 제안을 거절했습니다
+arrangement-void-withdrawn = 제안자가 이 제안을 거두었습니다
+clock-not-time = "{ $found }"은(는) 시각이 아닙니다. 2019-07-01T01:00:00.000Z처럼 밀리초까지 UTC로 쓰십시오
+clock-void-re-entry = 사후 입력에 관한 내용이 { $field }에서 잘못되었습니다
+clock-void-re-entry-later = 사후 입력은 먼저 있었던 일이어야 하는데 { $happened }은(는) { $time }보다 뒤입니다
+clock-arrived-late = 처음으로 증명된 시각이 주장된 시각보다 { $minutes }분 늦습니다
+clock-from-future = 주장된 시각보다 { $minutes }분 먼저 있었습니다
+clock-before-what-it-saw = 이미 본 { $saw }보다 { $minutes }분 앞선 시각을 주장합니다
+clock-re-entered = 작성자의 말로는 { $happened }에 망 밖에서 알렸고 나중에 입력했습니다
