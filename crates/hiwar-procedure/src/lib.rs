@@ -9,6 +9,7 @@
 
 pub mod act;
 pub mod arrangement;
+pub mod clock;
 pub mod event;
 pub mod history;
 pub mod notice;
