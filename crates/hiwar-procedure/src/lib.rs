@@ -9,9 +9,16 @@
 
 pub mod act;
 pub mod arrangement;
+pub mod calendar;
+pub mod commitment;
 pub mod event;
+pub mod follow_up;
 pub mod history;
+pub mod meeting;
 pub mod status;
+
+#[cfg(test)]
+mod scene;
 
 use std::sync::LazyLock;
 
