@@ -10,13 +10,20 @@
 pub mod act;
 pub mod arrangement;
 pub mod clock;
+pub mod calendar;
+pub mod commitment;
 pub mod event;
+pub mod follow_up;
 pub mod history;
 pub mod notice;
+pub mod meeting;
 pub mod status;
 mod view;
 
 pub use view::{Procedures, Would};
+
+#[cfg(test)]
+mod scene;
 
 use std::sync::LazyLock;
 
