@@ -129,6 +129,16 @@ pub enum NotNotifiable {
         /// What it is.
         kind: Kind,
     },
+    /// Section 1 lists what is in force.
+    #[error(
+        "{measure} is not in force on {as_of}; leave it out, or tell of its end in the general comments (D.2.2, G)"
+    )]
+    NotInForce {
+        /// The measure.
+        measure: String,
+        /// The day as of which the notification speaks.
+        as_of: Date,
+    },
     /// Nobody says since when it applies.
     #[error("nothing says when {measure} entered into force; add a claim for in-force")]
     NoEntryIntoForce {
@@ -198,13 +208,23 @@ impl Row {
     ///
     /// # Errors
     ///
-    /// When the measure is no quantitative restriction or nobody says when it entered into force.
-    pub fn of(measure: &Measure, number: u32, justification: &str) -> Result<Self, NotNotifiable> {
+    /// When the measure is no quantitative restriction, is not in force on the day `as_of`, or nobody says
+    /// when it entered into force.
+    pub fn of(
+        measure: &Measure,
+        number: u32,
+        justification: &str,
+        as_of: Date,
+    ) -> Result<Self, NotNotifiable> {
         let name = || measure.id.to_string();
         let symbol = Symbol::of(measure.kind, measure.flow)
             .ok_or_else(|| NotNotifiable::NoRestriction { measure: name(), kind: measure.kind })?;
         let in_force = measure.claimed(&Field::InForce);
         let in_force = in_force.ok_or_else(|| NotNotifiable::NoEntryIntoForce { measure: name() })?;
+        let begun = |field| measure.date(&field).is_some_and(|when| when.first_day() <= as_of);
+        if begun(Field::Ended) || !begun(Field::InForce) {
+            return Err(NotNotifiable::NotInForce { measure: name(), as_of });
+        }
         let products = measure.items.iter().map(|item| {
             let bounds: Vec<String> = item.thresholds.iter().map(ToString::to_string).collect();
             if bounds.is_empty() {

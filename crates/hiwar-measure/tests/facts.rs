@@ -205,6 +205,11 @@ fn the_three_items_of_2019_have_their_codes_and_thresholds() {
     }
     let resist = item(measure, "resist");
     assert_eq!(control(resist)[2], ("3C002.a.1".to_owned(), Checked::Secondary));
+    // controllistsearchtool.com, 3C002: a.2 less than 15 nm but greater than 1 nm; b, d and e without wavelengths.
+    let short = item(measure, "resist-euv");
+    assert_eq!(short.thresholds[0].to_string(), "wavelength > 1 < 15 nm");
+    let other: Vec<_> = control(item(measure, "resist-other")).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(other, ["7(19)", "3C002.b", "3C002.d", "3C002.e"]);
     assert_eq!(item(measure, "hydrogen-fluoride").cas.as_ref().unwrap().as_str(), "7664-39-3");
 }
 

@@ -61,16 +61,20 @@ fn kinds_of_measures_have_symbols_with_suffixes() {
 fn a_measure_becomes_a_row_and_a_list_change_does_not() {
     let register = register();
     let of = |id: &str| register.measure(&id.parse().unwrap()).unwrap();
-    let row = Row::of(of("jp-kr-three-materials"), 1, "GATT 1994 Article XXI").unwrap();
+    let row = Row::of(of("jp-kr-three-materials"), 1, "GATT 1994 Article XXI", date(2019, 12, 1)).unwrap();
     assert_eq!(row.symbols[0].to_string(), "NAL X");
     assert!(row.legal_basis.contains("Export Trade Control Order, appended table 1"), "{}", row.legal_basis);
     assert!(row.legal_basis.ends_with("Entry into force: 2019-07-04"), "{}", row.legal_basis);
     assert!(row.products.contains("Resist (wavelength >= 15 < 245 nm)"), "{}", row.products);
     assert_eq!(row.tariff_lines.len(), 4);
     // Two dates of the graphite control stand side by side.
-    let graphite = Row::of(of("cn-graphite-2023"), 2, "").unwrap();
+    let graphite = Row::of(of("cn-graphite-2023"), 2, "", date(2024, 1, 1)).unwrap();
     assert_eq!(graphite.administration, "Not named says 2024-12-12");
-    let error = Row::of(of("jp-kr-group-a"), 3, "").unwrap_err();
+    for day in [date(2019, 7, 3), date(2023, 3, 23)] {
+        let error = Row::of(of("jp-kr-three-materials"), 1, "", day).unwrap_err();
+        assert!(matches!(error, NotNotifiable::NotInForce { .. }), "{error}");
+    }
+    let error = Row::of(of("jp-kr-group-a"), 3, "", date(2019, 12, 1)).unwrap_err();
     assert!(matches!(error, NotNotifiable::NoRestriction { .. }), "{error}");
 }
 
@@ -78,7 +82,7 @@ fn a_measure_becomes_a_row_and_a_list_change_does_not() {
 fn the_form_is_written_as_csv_and_as_a_page() {
     let register = register();
     let measure = register.measure(&"jp-kr-three-materials".parse().unwrap()).unwrap();
-    let mut row = Row::of(measure, 1, "=HYPERLINK(\"x\"), <script>").unwrap();
+    let mut row = Row::of(measure, 1, "=HYPERLINK(\"x\"), <script>", date(2019, 12, 1)).unwrap();
     row.administration = "a \"quoted\" text".to_owned();
     let form = notification(vec![row]);
     let csv = form.section_1_csv();

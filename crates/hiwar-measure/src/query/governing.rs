@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::{Lookup, sequence};
-use crate::claim::{Claim, Claimed, Field, shown};
+use crate::claim::{Claim, Claimed, Field, Source, shown};
 use crate::code::Overlap;
 use crate::measure::{Flow, Item, Kind, Measure, State};
 use crate::{Country, ItemId, Register, TariffCode, When};
@@ -82,11 +82,13 @@ pub enum Matched<'m> {
     AllGoods,
 }
 
-/// What would hold if another claim were taken than the one that is shown.
+/// What would hold as another source tells it: all its claims taken together, the others as they are shown.
 #[derive(Clone, Debug)]
 pub struct Alternative<'m> {
-    /// The other claim.
-    pub claim: &'m Claim,
+    /// The source.
+    pub source: &'m Source,
+    /// Its claims that contradict those that are shown.
+    pub claims: Vec<&'m Claim>,
     /// What would hold then.
     pub ruling: Ruling<'m>,
 }
@@ -111,7 +113,7 @@ pub struct Governing<'m> {
     pub matched: Matched<'m>,
     /// What holds by the claims that are shown.
     pub ruling: Ruling<'m>,
-    /// What would hold by others.
+    /// What would hold as other sources tell it, where that differs.
     pub otherwise: Vec<Alternative<'m>>,
     /// All fields of the measure about which claims contradict each other, whatever the day.
     pub disputed: Vec<Disputed<'m>>,
@@ -215,23 +217,41 @@ fn of_item<'m>(
     let default = |field: &Field| shown(&measure.claims, field).map(|claimed| claimed.shown);
     let id = item.map(|item| &item.id);
     let ruling = rule(measure, id, day, &default);
-    let mut otherwise = Vec::new();
     let mut disputed = Vec::new();
     for field in measure.fields() {
-        let Some(claims) = shown(&measure.claims, field) else { continue };
-        for claim in &claims.conflicting {
-            let instead = |asked: &Field| if asked == field { Some(*claim) } else { default(asked) };
-            let other = rule(measure, id, day, &instead);
-            let same_state = other.state.map(|state| &state.id) == ruling.state.map(|state| &state.id);
-            if other.standing != ruling.standing || !same_state {
-                otherwise.push(Alternative { claim, ruling: other });
-            }
-        }
-        if !claims.conflicting.is_empty() {
+        if let Some(claims) = shown(&measure.claims, field).filter(|claims| !claims.conflicting.is_empty()) {
             disputed.push(Disputed { field, claims });
         }
     }
+    let otherwise = alternatives(measure, id, day, &ruling, &disputed);
     Governing { measure, item, matched, ruling, otherwise, disputed }
+}
+
+fn alternatives<'m>(
+    measure: &'m Measure,
+    item: Option<&ItemId>,
+    day: Date,
+    ruling: &Ruling<'m>,
+    disputed: &[Disputed<'m>],
+) -> Vec<Alternative<'m>> {
+    let mut otherwise: Vec<Alternative<'m>> = Vec::new();
+    for claim in disputed.iter().flat_map(|disputed| &disputed.claims.conflicting) {
+        if let Some(known) = otherwise.iter_mut().find(|known| *known.source == claim.source) {
+            known.claims.push(claim);
+            continue;
+        }
+        let instead = |field: &Field| {
+            let told = measure.claims.iter().find(|told| told.field == *field && told.source == claim.source);
+            told.or_else(|| shown(&measure.claims, field).map(|claimed| claimed.shown))
+        };
+        let ruling = rule(measure, item, day, &instead);
+        otherwise.push(Alternative { source: &claim.source, claims: vec![claim], ruling });
+    }
+    otherwise.retain(|other| {
+        let state = |ruling: &Ruling<'m>| ruling.state.map(|state| state.id.clone());
+        other.ruling.standing != ruling.standing || state(&other.ruling) != state(ruling)
+    });
+    otherwise
 }
 
 fn rule<'m>(measure: &'m Measure, item: Option<&ItemId>, day: Date, lookup: Lookup<'_, 'm>) -> Ruling<'m> {

@@ -10,7 +10,7 @@ pub use governing::{
     Alternative, Answer, Asked, Disputed, Governing, Matched, OtherEdition, Question, Ruling, Standing,
     governing,
 };
-pub use timeline::{Filter, Row, timeline};
+pub use timeline::{Filter, Row, Version, timeline};
 pub use touches::{Notice, Touched, touches};
 
 use crate::claim::{Claim, Field};

@@ -21,6 +21,18 @@ pub struct Filter {
     pub to: Option<Date>,
 }
 
+/// How a claim stands to the one that is shown for its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Version {
+    /// It is that one.
+    Shown,
+    /// It says the same.
+    Agrees,
+    /// Both cannot be true.
+    Conflicts,
+}
+
 /// A dated claim.
 #[derive(Clone, Debug)]
 pub struct Row<'m> {
@@ -30,8 +42,8 @@ pub struct Row<'m> {
     pub measure: &'m Measure,
     /// The claim.
     pub claim: &'m Claim,
-    /// Whether it is the one that is shown for its field.
-    pub shown: bool,
+    /// How it stands to the one that is shown.
+    pub version: Version,
     /// Claims about the same field that cannot be true together with the one that is shown.
     pub conflicting: usize,
 }
@@ -68,13 +80,13 @@ fn rows<'m>(measure: &'m Measure, filter: &Filter) -> Vec<Row<'m>> {
     for claim in measure.claims.iter().filter(|claim| of_item(claim)) {
         let Some(when) = claim.value.date().filter(|when| within(*when)) else { continue };
         let Some(claimed) = shown(&measure.claims, &claim.field) else { continue };
-        rows.push(Row {
-            when,
-            measure,
-            claim,
-            shown: std::ptr::eq(claimed.shown, claim),
-            conflicting: claimed.conflicting.len(),
-        });
+        let conflicts = claimed.conflicting.iter().any(|other| std::ptr::eq(*other, claim));
+        let version = match (std::ptr::eq(claimed.shown, claim), conflicts) {
+            (true, _) => Version::Shown,
+            (false, true) => Version::Conflicts,
+            (false, false) => Version::Agrees,
+        };
+        rows.push(Row { when, measure, claim, version, conflicting: claimed.conflicting.len() });
     }
     rows
 }
