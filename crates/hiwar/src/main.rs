@@ -9,6 +9,7 @@ mod claims;
 mod commands;
 mod data;
 mod demo;
+mod measure;
 mod radar;
 
 use std::process::ExitCode;
@@ -45,6 +46,9 @@ enum Command {
     /// Credentials that say who a participant is: held, asked for, issued, taken back
     #[command(subcommand)]
     Claims(claims::ClaimsCommand),
+    /// What governments do to items: licences, bans, lists, with every source; works without a node
+    #[command(subcommand)]
+    Measure(measure::MeasureCommand),
     /// Early warning over trade tables and firm networks; works without a node
     #[command(subcommand)]
     Radar(radar::RadarCommand),
@@ -91,6 +95,7 @@ fn main() -> ExitCode {
         Command::Dialogue(c) => c.run(),
         Command::Data(c) => c.run(),
         Command::Claims(c) => c.run(),
+        Command::Measure(c) => c.run(),
         Command::Radar(c) => c.run(),
         Command::Dossier(c) => c.run(),
         Command::Verify(c) => c.run(),
