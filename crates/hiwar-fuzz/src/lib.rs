@@ -17,7 +17,8 @@ pub mod runner;
 pub mod sample;
 
 use bodies::{
-    claims, dataspace, entry, evidence, http, identity, json, key, merkle, note, radar, receipt, text, wire,
+    claims, dataspace, entry, evidence, http, identity, json, key, measure, merkle, note, radar, receipt,
+    text, wire,
 };
 
 /// A fuzz target: its name, its body, and its valid inputs.
@@ -83,6 +84,8 @@ pub const TARGETS: &[Target] = &[
     ("claims_request_status", claims::claims_request_status, claims::claims_request_status_seeds),
     ("claims_offer", claims::claims_offer, claims::claims_offer_seeds),
     ("claims_delivery", claims::claims_delivery, claims::claims_delivery_seeds),
+    ("measure_document", measure::measure_document, measure::measure_document_seeds),
+    ("measure_gta", measure::measure_gta, measure::measure_gta_seeds),
 ];
 
 /// The target with this name.

@@ -10,6 +10,7 @@ mod commands;
 mod data;
 mod demo;
 mod procedure;
+mod measure;
 mod radar;
 
 use std::process::ExitCode;
@@ -52,6 +53,9 @@ enum Command {
     /// Credentials that say who a participant is: held, asked for, issued, taken back
     #[command(subcommand)]
     Claims(claims::ClaimsCommand),
+    /// What governments do to items: licences, bans, lists, with every source; works without a node
+    #[command(subcommand)]
+    Measure(measure::MeasureCommand),
     /// Early warning over trade tables and firm networks; works without a node
     #[command(subcommand)]
     Radar(radar::RadarCommand),
@@ -100,6 +104,7 @@ fn main() -> ExitCode {
         Command::Draft(c) => c.run(),
         Command::Data(c) => c.run(),
         Command::Claims(c) => c.run(),
+        Command::Measure(c) => c.run(),
         Command::Radar(c) => c.run(),
         Command::Dossier(c) => c.run(),
         Command::Verify(c) => c.run(),

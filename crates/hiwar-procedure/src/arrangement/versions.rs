@@ -172,7 +172,7 @@ impl Versions {
     }
 
     fn propose(&mut self, said: &Said<'_>) -> Result<(), Void> {
-        let arrangement = read(&Document::of_members(said.content)).map_err(|faults| {
+        let arrangement = read(&said.form()).map_err(|faults| {
             let field = faults.0.first().map(|fault| fault.place.field.clone()).unwrap_or_default();
             let arguments = [("field", field.as_str()), ("count", &faults.0.len().to_string())];
             Void::with("arrangement-void-faulty", &arguments)

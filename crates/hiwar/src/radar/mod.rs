@@ -326,7 +326,7 @@ fn newest_month(series: &[Series]) -> Option<Month> {
 }
 
 /// The day it is here.
-fn today() -> anyhow::Result<Date> {
+pub(crate) fn today() -> anyhow::Result<Date> {
     let text = hiwar_node::clock::now().to_string();
     let day = text.split('T').next().unwrap_or_default();
     day.parse().with_context(|| format!("the clock says {text}"))
