@@ -74,6 +74,15 @@ impl Document {
         Self { file: None, value, lines: BTreeMap::new() }
     }
 
+    /// The form without some of its outermost members.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        if let Some(members) = self.value.as_object_mut() {
+            members.retain(|name, _| !names.contains(&name.as_str()));
+        }
+        self
+    }
+
     /// The values.
     pub fn value(&self) -> &Value {
         &self.value

@@ -172,3 +172,15 @@ calendar-too-large = الملف أكبر من { $most } بايت أو أسطره
 calendar-not-reply = لا يجيب عن الاجتماع إلا METHOD:REPLY وMETHOD:COUNTER؛ وهذا "{ $found }"
 calendar-missing = الخاصية { $property } ناقصة أو مكررة
 calendar-wrong = تعذرت قراءة الخاصية { $property }: "{ $found }"
+## handling and release
+onward-not-entry = "{ $found }" ليس معرف إدخال: 64 رقمًا سداسيًا عشريًا
+onward-not-marking = "{ $found }" ليس وسم TLP 2.0 مثل TLP:GREEN
+onward-not-party = "{ $found }" ليس مشاركًا؛ اكتب معرفًا مثل did:web:ministry.example
+onward-ask-first = لا يسمح الكاتب بأي استعمال دون سؤاله؛ اطلب الخطوة permit-onward
+onward-marking = الإدخال الموسوم { $marking } لمتلقيه وحدهم؛ اطلب من الكاتب الخطوة permit-onward
+onward-of-nothing = سمِّ في "of" إدخالًا من هذا الحوار
+onward-weaker = الأصل موسوم { $marking }؛ يجب أن يكون وسم ما يُنقل مثله تقييدًا أو أشد
+onward-not-author = لا يأذن بنقل الإدخال إلى غير متلقيه إلا كاتبه
+onward-to-nobody = سمِّ في "to" المشاركين الذين يجوز أن يصل إليهم الإدخال
+deliver-what = سمِّ في "what" ما يُسلَّم: أحرف صغيرة وأرقام وواصلات
+not-released = يقتضي الترتيب أن يجيز هذا مكتب ثانٍ، ولم يجزه أحد

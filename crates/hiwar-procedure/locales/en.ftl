@@ -172,3 +172,15 @@ calendar-too-large = the file is larger than { $most } bytes or has too many lin
 calendar-not-reply = only METHOD:REPLY and METHOD:COUNTER answer a meeting; this has "{ $found }"
 calendar-missing = the property { $property } is missing or is there twice
 calendar-wrong = the property { $property } cannot be read: "{ $found }"
+## handling and release
+onward-not-entry = "{ $found }" is no identifier of an entry: 64 hexadecimal digits
+onward-not-marking = "{ $found }" is no TLP 2.0 marking, such as TLP:GREEN
+onward-not-party = "{ $found }" is no participant; write a DID such as did:web:ministry.example
+onward-ask-first = the author permits no use without being asked; ask for the step permit-onward
+onward-marking = an entry marked { $marking } is for its recipients; ask the author for the step permit-onward
+onward-of-nothing = name in "of" an entry of this dialogue
+onward-weaker = the original is marked { $marking }; what is passed on must be marked at least as restrictively
+onward-not-author = only the author of an entry can let it go to others
+onward-to-nobody = name in "to" the participants that the entry may go to
+deliver-what = name in "what" what is handed over: lower-case letters, digits and hyphens
+not-released = the arrangement wants a second desk to release this, and none did

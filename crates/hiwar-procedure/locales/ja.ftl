@@ -172,3 +172,15 @@ calendar-too-large = ファイルが { $most } バイトより大きいか、行
 calendar-not-reply = 会合への返答は METHOD:REPLY と METHOD:COUNTER だけです。これは "{ $found }" です
 calendar-missing = プロパティ { $property } がないか、二つあります
 calendar-wrong = プロパティ { $property } を読めません: "{ $found }"
+## handling and release
+onward-not-entry = 「{ $found }」は項目の識別子ではありません。16 進数 64 桁です
+onward-not-marking = 「{ $found }」は TLP:GREEN のような TLP 2.0 の表示ではありません
+onward-not-party = 「{ $found }」は参加者ではありません。did:web:ministry.example のような DID を書いてください
+onward-ask-first = 作成者は照会なしの利用を認めていません。permit-onward の手順を求めてください
+onward-marking = { $marking } と表示された項目は受信者だけのものです。作成者に permit-onward の手順を求めてください
+onward-of-nothing = この対話の項目を "of" に書いてください
+onward-weaker = 元の項目は { $marking } と表示されています。転送するものは同じかより厳しい表示でなければなりません
+onward-not-author = 項目を他者に渡すことを認められるのは作成者だけです
+onward-to-nobody = 項目を渡してよい参加者を "to" に書いてください
+deliver-what = 提出するものを "what" に書いてください:小文字、数字、ハイフン
+not-released = 取決めでは二つ目の部署の承認が必要ですが、承認されていません

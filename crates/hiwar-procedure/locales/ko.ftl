@@ -172,3 +172,15 @@ calendar-too-large = 파일이 { $most }바이트보다 크거나 행이 너무 
 calendar-not-reply = 회의에 답하는 것은 METHOD:REPLY와 METHOD:COUNTER뿐입니다. 이것은 "{ $found }"입니다
 calendar-missing = 속성 { $property }이(가) 없거나 두 번 있습니다
 calendar-wrong = 속성 { $property }을(를) 읽을 수 없습니다: "{ $found }"
+## handling and release
+onward-not-entry = "{ $found }"은(는) 항목 식별자가 아닙니다. 16진수 64자리여야 합니다
+onward-not-marking = "{ $found }"은(는) TLP:GREEN 같은 TLP 2.0 표시가 아닙니다
+onward-not-party = "{ $found }"은(는) 참가자가 아닙니다. did:web:ministry.example 같은 DID를 쓰십시오
+onward-ask-first = 작성자는 문의 없는 이용을 허용하지 않습니다. permit-onward 단계를 요청하십시오
+onward-marking = { $marking }(으)로 표시된 항목은 수신자만을 위한 것입니다. 작성자에게 permit-onward 단계를 요청하십시오
+onward-of-nothing = 이 대화의 항목을 "of"에 적으십시오
+onward-weaker = 원본은 { $marking }(으)로 표시되어 있습니다. 전달하는 것은 그만큼 엄격하게 표시해야 합니다
+onward-not-author = 항목을 다른 이에게 전달하도록 허락할 수 있는 것은 작성자뿐입니다
+onward-to-nobody = 항목을 전달해도 되는 참가자를 "to"에 적으십시오
+deliver-what = 무엇을 제출하는지 "what"에 적으십시오: 소문자, 숫자, 붙임표
+not-released = 협정상 두 번째 부서의 승인이 필요하지만 승인되지 않았습니다

@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::history::Held;
 
+/// Members that the content of any act can have.
+pub const COMMON: [&str; 2] = ["released-by", "re-entry"];
+
 /// An act with its author and time.
 #[derive(Clone, Copy, Debug)]
 pub struct Said<'h> {
@@ -57,11 +60,10 @@ impl<'h> Said<'h> {
         })
     }
 
-    /// Its content as a form, without what belongs to every act: who released it.
+    /// Its content as a form, without what any act can have: who released it, and that it was told by another
+    /// way first.
     pub fn form(&self) -> Document {
-        let mut content = self.content.clone();
-        content.remove("released-by");
-        Document::of(Value::Object(content))
+        Document::of(Value::Object(self.content.clone())).without(&COMMON)
     }
 
     /// What a step does, when it is one: `content.step`.

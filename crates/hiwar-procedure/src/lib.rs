@@ -9,18 +9,19 @@
 
 pub mod act;
 pub mod arrangement;
-pub mod clock;
 pub mod calendar;
+pub mod clock;
 pub mod commitment;
 pub mod event;
 pub mod follow_up;
+pub mod handling;
 pub mod history;
-pub mod notice;
 pub mod meeting;
+pub mod notice;
 pub mod status;
 mod view;
 
-pub use view::{Procedures, Would};
+pub use view::{Procedures, Told, Would, check_form};
 
 #[cfg(test)]
 mod scene;

@@ -121,7 +121,8 @@ fn what_was_said_by_telephone_counts_from_then_and_says_so() {
     let alert = world.say(0, at("2019-07-02 09:00"), act(ActKind::Notice, None, content));
     let state = Procedures::of(&world.held);
     assert_eq!(state.events[0].at, at("2019-07-01 01:00"));
-    assert!(state.notices.of(&alert).unwrap().notice.re_entry.is_some());
+    assert!(state.re_entered.contains_key(&alert));
+    assert_eq!(state.notices.of(&alert).unwrap().at, at("2019-07-01 01:00"));
 }
 
 #[test]

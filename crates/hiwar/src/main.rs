@@ -9,8 +9,8 @@ mod claims;
 mod commands;
 mod data;
 mod demo;
-mod procedure;
 mod measure;
+mod procedure;
 mod radar;
 
 use std::process::ExitCode;

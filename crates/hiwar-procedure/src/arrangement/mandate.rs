@@ -14,9 +14,12 @@ fn named(kind: ActKind, name: Option<&str>) -> String {
     name.map_or_else(|| kind.to_string(), |name| format!("{kind}:{name}"))
 }
 
-/// An act's own kind: `content.kind`, such as `disruption-alert` of a notice.
-fn own_kind<'h>(said: &Said<'h>) -> Option<&'h str> {
-    said.content.get("kind")?.as_str()
+/// An act's own kind, such as `disruption-alert` of a notice.
+pub(crate) fn own_kind<'h>(said: &Said<'h>) -> Option<&'h str> {
+    match said.kind {
+        ActKind::Notice => said.content.get("notice")?.as_str(),
+        _ => None,
+    }
 }
 
 fn any(scopes: &[Scope], kind: ActKind, name: Option<&str>) -> bool {

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::EventKind;
 
+pub(crate) use mandate::own_kind;
 pub use read::read;
 pub use scope::{Scope, ScopeError};
 pub use span::{AMOUNT_MAX, Span, SpanError};

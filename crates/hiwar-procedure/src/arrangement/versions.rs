@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hiwar_dialogue::entry::{ActKind, Body, EntryId};
-use hiwar_form::Document;
 use hiwar_trust::did::Did;
 use hiwar_trust::time::Timestamp;
 use serde::Serialize;
@@ -92,6 +91,27 @@ pub struct Versions {
     void: Vec<(EntryId, Void)>,
 }
 
+fn in_force(version: &Version) -> Event {
+    Event {
+        kind: EventKind::InForce,
+        subject: version.proposal,
+        entry: version.completed_by,
+        by: version.completed_by_party.clone(),
+        at: version.at,
+        status: Status::Actual,
+    }
+}
+
+impl Serialize for Versions {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut out = serializer.serialize_struct("Versions", 2)?;
+        out.serialize_field("in-force", &self.in_force)?;
+        out.serialize_field("proposals", &self.proposals)?;
+        out.end()
+    }
+}
+
 impl Versions {
     /// Reads the entries of one dialogue, in the order of [`crate::history::in_order`].
     pub fn read(order: &[&Held]) -> Self {
@@ -142,15 +162,12 @@ impl Versions {
 
     /// What happened, for clocks: every version that came into force.
     pub fn events(&self) -> Vec<Event> {
-        let events = self.in_force.iter().map(|version| Event {
-            kind: EventKind::InForce,
-            subject: version.proposal,
-            entry: version.completed_by,
-            by: version.completed_by_party.clone(),
-            at: version.at,
-            status: Status::Actual,
-        });
-        events.collect()
+        self.in_force.iter().map(in_force).collect()
+    }
+
+    /// That this act brought a version into force, when it did.
+    pub fn event_of(&self, entry: &EntryId) -> Option<Event> {
+        self.brought_by(entry).map(in_force)
     }
 
     fn apply(&mut self, held: &Held) -> Result<(), Void> {
@@ -158,11 +175,16 @@ impl Versions {
             return self.withdraw(held, about.of);
         }
         let Some(said) = Said::of(held) else { return Ok(()) };
+        self.would(&said)
+    }
+
+    /// Takes an act in that comes next.
+    pub(crate) fn would(&mut self, said: &Said<'_>) -> Result<(), Void> {
         match (said.kind, said.step(), said.of) {
-            (ActKind::Arrangement, ..) => self.propose(&said),
+            (ActKind::Arrangement, ..) => self.propose(said),
             (ActKind::Step, Some(step @ ("assent" | "refuse")), Some(of)) => {
                 match self.proposals.iter().position(|proposal| proposal.entry == of) {
-                    Some(index) => self.answer(&said, index, step == "assent"),
+                    Some(index) => self.answer(said, index, step == "assent"),
                     // A step on something else, or on a proposal that is void or not held.
                     None => Ok(()),
                 }

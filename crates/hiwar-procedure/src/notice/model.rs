@@ -203,33 +203,6 @@ words! {
     }
 }
 
-/// A way by which something was said before it could be entered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct ReEntry {
-    /// When it was said.
-    pub happened_at: Timestamp,
-    /// How.
-    pub channel: Channel,
-    /// To whom, by whom, anything to add.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-}
-
-words! {
-    /// A way to speak when the network is down. Source: Regulation (EU) 2019/1715, Article 28.
-    Channel {
-        /// By telephone.
-        Phone = "phone",
-        /// By e-mail.
-        Email = "e-mail",
-        /// Face to face.
-        InPerson = "in-person",
-        /// By courier.
-        Courier = "courier",
-    }
-}
-
 /// A notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -273,9 +246,6 @@ pub struct Notice {
     /// What recipients may do with it, beside its marking.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permitted: Option<Handling>,
-    /// When it was said before it could be entered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub re_entry: Option<ReEntry>,
 }
 
 impl Notice {

@@ -6,8 +6,8 @@ use hiwar_form::{Document, Faults, Form};
 use hiwar_trust::time::Timestamp;
 
 use super::model::{
-    CASE_FIELDS, Case, Certainty, Channel, Handling, Kind, Notice, Obligation, Offer, ReEntry, Request,
-    Severity, Texts, Urgency,
+    CASE_FIELDS, Case, Certainty, Handling, Kind, Notice, Obligation, Offer, Request, Severity, Texts,
+    Urgency,
 };
 use crate::status::Status;
 
@@ -50,7 +50,6 @@ fn notice(form: &mut Form<'_>) -> Option<Notice> {
     let request = if kind == Kind::InformationRequest { request(form) } else { None };
     let offer = if kind == Kind::Offer { form.choice("offer", Offer::CHOICES) } else { None };
     let permitted = form.choice_optional("permitted", Handling::CHOICES);
-    let re_entry = re_entry(form);
     Some(Notice {
         kind,
         correction,
@@ -66,7 +65,6 @@ fn notice(form: &mut Form<'_>) -> Option<Notice> {
         request,
         offer,
         permitted,
-        re_entry,
     })
 }
 
@@ -122,16 +120,6 @@ fn request(form: &mut Form<'_>) -> Option<Request> {
         }
     }
     Some(Request { obligation, legal_basis, minimum_data, deadline, copy_to, asked })
-}
-
-/// How something was said before it could be entered; any act can have it.
-pub fn re_entry(form: &mut Form<'_>) -> Option<ReEntry> {
-    form.object("re-entry", |form| {
-        let happened_at = form.parsed::<Timestamp>("happened-at", "not-a-time");
-        let channel = form.choice("channel", Channel::CHOICES);
-        let note = form.optional("note");
-        Some(ReEntry { happened_at: happened_at?, channel: channel?, note })
-    })
 }
 
 /// An item's code with its system, such as `HS2017:2811.11`, `JP-EXPORT-ORDER:3(1)`, `CAS:7664-39-3`.

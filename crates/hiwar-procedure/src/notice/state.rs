@@ -114,7 +114,7 @@ impl Notices {
     /// Why it has no effect where it stands.
     pub fn apply(&mut self, said: &Said<'_>) -> Result<Vec<Event>, Void> {
         let notice = super::read(&said.form()).map_err(|faults| Void::faults(&faults))?;
-        let at = notice.re_entry.as_ref().map_or(said.time, |before| before.happened_at);
+        let at = said.time;
         if notice.correction {
             return self.correct(said, notice);
         }
