@@ -260,6 +260,7 @@ impl Node {
         tasks.push(tokio::spawn(deliver::supervise(shared.clone())));
         tasks.push(tokio::spawn(attachments::fetch_wanted(shared.clone())));
         tasks.push(tokio::spawn(crate::claims::issuer::deliver(shared.clone())));
+        tasks.push(tokio::spawn(crate::procedure::tell(shared.clone())));
         Ok(Self { shared, peers_at, api_at, tasks, threads: [writer_thread, dataspace_thread] })
     }
 

@@ -21,5 +21,6 @@ mod sqlite;
 
 pub use error::StorageError;
 pub use sqlite::{
-    CheckReport, Counts, DATABASE_FILE, KeptAlarm, ReceiptTime, SqliteReader, SqliteStore, WantedAttachment,
+    CheckReport, Counts, DATABASE_FILE, KeptAlarm, ReceiptTime, SqliteReader, SqliteStore, Touched,
+    WantedAttachment,
 };

@@ -216,6 +216,36 @@ impl ProcedureStore {
         run().map_err(store_error)
     }
 
+    /// Dialogues with an arrangement, and the position up to which entries were looked through for them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn watched(&self) -> Result<(u64, Vec<String>), StoreError> {
+        let read = || {
+            let seq: i64 = self.connection.query_row("SELECT seq FROM scanned", [], |row| row.get(0))?;
+            let mut statement = self.connection.prepare_cached("SELECT dialogue FROM watched")?;
+            let dialogues = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+            Ok((u64::try_from(seq).unwrap_or_default(), dialogues))
+        };
+        read().map_err(store_error)
+    }
+
+    /// Keeps that entries up to `seq` were looked through, and dialogues that were found.
+    ///
+    /// # Errors
+    /// When the store fails; nothing is kept then.
+    pub fn watch(&mut self, seq: u64, dialogues: &[String]) -> Result<(), StoreError> {
+        let mut run = || {
+            let transaction = self.connection.transaction()?;
+            for dialogue in dialogues {
+                transaction.execute("INSERT OR IGNORE INTO watched (dialogue) VALUES (?1)", [dialogue])?;
+            }
+            transaction.execute("UPDATE scanned SET seq = ?1", [i64::try_from(seq).unwrap_or(i64::MAX)])?;
+            transaction.commit()
+        };
+        run().map_err(store_error)
+    }
+
     /// Whether a stage was told.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod files;
 mod holder;
 mod issuer;
 mod operations;
+mod papers;
 mod peers;
 mod procedures;
 
@@ -170,6 +171,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/dialogues/{id}/dossier", get(dialogues::dossier))
         .route("/api/v1/dialogues/{id}/procedures", get(procedures::show))
         .route("/api/v1/dialogues/{id}/notices/{entry}/cap", get(procedures::cap))
+        .route("/api/v1/dialogues/{id}/agenda", get(papers::agenda))
+        .route("/api/v1/dialogues/{id}/follow-up", get(papers::follow_up))
+        .route("/api/v1/dialogues/{id}/meetings/{entry}/calendar", get(papers::meeting))
+        .route("/api/v1/dialogues/{id}/commitments/calendar", get(papers::to_do))
+        .route("/api/v1/dialogues/{id}/proof/{entry}", get(papers::proof))
+        .route("/api/v1/duties", get(papers::duties))
+        .route("/api/v1/stages", get(papers::stages))
         .route("/api/v1/acts/check", post(procedures::check))
         .route("/api/v1/drafts", get(procedures::drafts).post(procedures::draft))
         .route("/api/v1/drafts/{id}/release", post(procedures::release))

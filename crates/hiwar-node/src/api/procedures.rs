@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use hiwar_dialogue::entry::{Act, DialogueId, EntryId};
+use hiwar_dialogue::entry::{Act, EntryId};
 use hiwar_form::Language;
 use hiwar_procedure::MESSAGES;
 use hiwar_procedure::notice::cap::{self, Envelope};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::entries::{Action, What, attachments_must_fit};
 use super::{ApiError, By, acting_desk};
 use crate::node::Shared;
-use crate::procedure::{ActAsked, Decided, Refused, Released};
+use crate::procedure::{ActAsked, Decided, Dialogue, Refused, Released};
 
 /// Most drafts on one page.
 const DRAFTS_MAX: usize = 500;
@@ -36,20 +36,14 @@ impl From<Refused> for ApiError {
                     .0
                     .iter()
                     .map(|fault| {
-                        let texts: serde_json::Map<String, Value> = Language::ALL
-                            .into_iter()
-                            .map(|language| (language.to_string(), json!(fault.say(&MESSAGES, language))))
-                            .collect();
+                        let texts = in_all(|language| fault.say(&MESSAGES, language));
                         json!({ "field": fault.place.field, "code": fault.code, "texts": texts })
                     })
                     .collect();
                 Self::new(unprocessable, "bad-form", detail).with_faults(list)
             }
             Refused::Void(void) => {
-                let texts: serde_json::Map<String, Value> = Language::ALL
-                    .into_iter()
-                    .map(|language| (language.to_string(), json!(void.say(language))))
-                    .collect();
+                let texts = in_all(|language| void.say(language));
                 let fault = json!({ "field": "", "code": void.code, "texts": texts });
                 Self::new(StatusCode::CONFLICT, "no-effect", void.say(Language::En)).with_faults(vec![fault])
             }
@@ -57,8 +51,21 @@ impl From<Refused> for ApiError {
     }
 }
 
-fn dialogue_id(text: &str) -> Result<DialogueId, ApiError> {
+pub(super) fn entry_id(text: &str) -> Result<EntryId, ApiError> {
     Ok(EntryId(text.parse().map_err(ApiError::bad_request)?))
+}
+
+/// A dialogue with its procedures.
+pub(super) async fn dialogue(shared: &Arc<Shared>, id: &str) -> Result<Dialogue, ApiError> {
+    let id = entry_id(id)?;
+    let found = shared.procedure.dialogue(shared, id).await?;
+    found.ok_or_else(|| ApiError::not_found(format!("there is no dialogue {id} on this node")))
+}
+
+/// A text in all languages.
+pub(super) fn in_all(say: impl Fn(Language) -> String) -> Value {
+    let texts = Language::ALL.into_iter().map(|language| (language.to_string(), json!(say(language))));
+    Value::Object(texts.collect())
 }
 
 /// `GET /api/v1/dialogues/{id}/procedures`
@@ -66,26 +73,21 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let id = dialogue_id(&id)?;
-    if crate::procedure::record(&shared, id).await?.is_none() {
-        return Err(ApiError::not_found(format!("there is no dialogue {id} on this node")));
-    }
-    let view = shared.procedure.view(&shared, id).await?;
+    let Dialogue { view, .. } = dialogue(&shared, &id).await?;
     let mut value = serde_json::to_value(&view.procedures).map_err(ApiError::internal)?;
     let void: Vec<Value> = view
         .procedures
         .void
         .iter()
         .map(|(entry, void)| {
-            let texts: serde_json::Map<String, Value> = Language::ALL
-                .into_iter()
-                .map(|language| (language.to_string(), json!(void.say(language))))
-                .collect();
+            let texts = in_all(|language| void.say(language));
             json!({ "entry": entry, "code": void.code, "texts": texts })
         })
         .collect();
     if let Some(object) = value.as_object_mut() {
         object.insert("dialogue".to_owned(), json!(id));
+        object.insert("overdue".to_owned(), json!(super::papers::overdue(&view.procedures)));
+        object.insert("due".to_owned(), json!(super::papers::due_days(&view.procedures)));
         object.insert("void".to_owned(), json!(void));
     }
     Ok(Json(value))
@@ -96,12 +98,8 @@ pub(super) async fn cap(
     State(shared): State<Arc<Shared>>,
     Path((id, entry)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let (id, entry) = (dialogue_id(&id)?, dialogue_id(&entry)?);
-    let record = crate::procedure::record(&shared, id).await?;
-    let record =
-        record.ok_or_else(|| ApiError::not_found(format!("there is no dialogue {id} on this node")))?;
-    let membership = record.current().map(|current| &current.membership);
-    let view = shared.procedure.view(&shared, id).await?;
+    let Dialogue { view, parties, title, .. } = dialogue(&shared, &id).await?;
+    let entry = entry_id(&entry)?;
     let notice = view.procedures.notices.of(&entry);
     let notice =
         notice.ok_or_else(|| ApiError::not_found(format!("{entry} is no notice of this dialogue")))?;
@@ -109,9 +107,9 @@ pub(super) async fn cap(
     let newest = newest.ok_or_else(|| ApiError::internal("the notice has no entry"))?;
     let envelope = Envelope {
         marking: newest.entry.entry.marking,
-        audience: membership.map(|m| m.parties.as_slice()).unwrap_or_default(),
+        audience: &parties,
         sent: newest.entry.entry.time,
-        dialogue: membership.and_then(|m| m.title.values().next()).map_or("", String::as_str),
+        dialogue: title.values().next().map_or("", String::as_str),
     };
     let message = cap::write(notice, &envelope).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "application/cap+xml")], message).into_response())

@@ -5,22 +5,26 @@
 
 mod release;
 mod send;
+mod timer;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hiwar_dialogue::entry::{DialogueId, EntryId};
+use hiwar_dialogue::entry::{DialogueId, EntryId, Texts};
 use hiwar_dialogue::ledger::{DialogueRecord, Seq, StoreError};
 use hiwar_procedure::Procedures;
 use hiwar_procedure::history::Held;
 use hiwar_store::StorageError;
 use hiwar_store::procedure::ProcedureStore;
+use hiwar_trust::did::Did;
 
 use crate::node::Shared;
+use crate::writer::WriterError;
 
 pub(crate) use release::{Decided, Released};
 pub(crate) use send::{ActAsked, Refused};
+pub(crate) use timer::tell;
 
 /// Entries read at one time.
 const PAGE: usize = 1000;
@@ -42,7 +46,23 @@ pub(crate) struct View {
     pub(crate) procedures: Procedures,
 }
 
+/// A dialogue with its procedures.
+pub(crate) struct Dialogue {
+    pub(crate) view: Arc<View>,
+    /// The membership in force.
+    pub(crate) membership: EntryId,
+    /// Its parties.
+    pub(crate) parties: Vec<Did>,
+    /// Its title.
+    pub(crate) title: Texts,
+}
+
 impl View {
+    /// All entries that were read.
+    pub(crate) fn held(&self) -> &[Held] {
+        &self.held
+    }
+
     /// An entry that was read.
     pub(crate) fn entry(&self, id: &EntryId) -> Option<&Held> {
         self.held.iter().find(|held| held.entry.id == *id)
@@ -99,6 +119,19 @@ impl Procedure {
         Ok(view)
     }
 
+    /// A dialogue with its procedures, when this node holds it.
+    pub(crate) async fn dialogue(
+        &self,
+        shared: &Arc<Shared>,
+        id: DialogueId,
+    ) -> Result<Option<Dialogue>, WriterError> {
+        let record = shared.writer.query(move |engine, _| engine.dialogue(&id).cloned()).await?;
+        let Some(current) = record.as_ref().and_then(DialogueRecord::current) else { return Ok(None) };
+        let view = self.view(shared, id).await?;
+        let (membership, parties) = (current.entry, current.membership.parties.clone());
+        Ok(Some(Dialogue { view, membership, parties, title: current.membership.title.clone() }))
+    }
+
     fn views(&self) -> std::sync::MutexGuard<'_, BTreeMap<DialogueId, Arc<View>>> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,12 +148,4 @@ impl Procedure {
         });
         working.await.map_err(|error| StoreError::Failed(error.to_string()))?
     }
-}
-
-/// The record of a dialogue, when this node holds it.
-pub(crate) async fn record(
-    shared: &Arc<Shared>,
-    dialogue: DialogueId,
-) -> Result<Option<DialogueRecord>, crate::writer::WriterError> {
-    shared.writer.query(move |engine, _| engine.dialogue(&dialogue).cloned()).await
 }

@@ -11,7 +11,7 @@ use hiwar_procedure::event::Event;
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 
-use super::{Procedure, record};
+use super::{Dialogue, Procedure};
 use crate::clock::now;
 use crate::node::Shared;
 use crate::writer::WriterError;
@@ -70,11 +70,9 @@ impl From<StoreError> for Refused {
 impl Procedure {
     /// Whether an act may leave now, and what it would do.
     pub(crate) async fn passage(&self, shared: &Arc<Shared>, asked: &ActAsked) -> Result<Passage, Refused> {
-        let record = record(shared, asked.dialogue).await?.ok_or(Refused::UnknownDialogue)?;
-        let membership = record.current().ok_or(Refused::UnknownDialogue)?;
-        let audience =
-            membership.membership.parties.iter().filter(|party| **party != shared.did).cloned().collect();
-        let view = self.view(shared, asked.dialogue).await?;
+        let dialogue = self.dialogue(shared, asked.dialogue).await?.ok_or(Refused::UnknownDialogue)?;
+        let Dialogue { view, membership, parties, .. } = dialogue;
+        let audience = parties.into_iter().filter(|party| *party != shared.did).collect();
         let said = Said {
             // It has no entry yet, and nothing speaks about it.
             id: EntryId(Hash::of(b"")),
@@ -87,7 +85,7 @@ impl Procedure {
             words: &asked.act.words,
             content: &asked.act.content,
             attachments: &asked.attachments,
-            membership: Some(membership.entry),
+            membership: Some(membership),
         };
         view.procedures.must_read(&said).map_err(Refused::Form)?;
         let would = view.procedures.would(&said).map_err(Refused::Void)?;

@@ -26,5 +26,5 @@ mod tests;
 
 pub use duty::{Duty, State, Threads, duties};
 pub use proof::{Effective, Flag, Knowledge, ReEntry, effective, flags, knowledge};
-pub use rule::zone;
+pub use rule::{UTC, zone};
 pub use stage::{Stage, StageKind, next_instant, stages_between, stages_until};

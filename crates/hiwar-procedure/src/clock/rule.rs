@@ -25,6 +25,9 @@ const MOVE_DAYS_MAX: usize = 366;
 /// Milliseconds of an hour.
 const HOUR_MS: i64 = 3_600_000;
 
+/// Coordinated Universal Time, for dialogues without an arrangement.
+pub const UTC: TimeZone = TimeZone::UTC;
+
 /// The time zone with an IANA name, from the data that this program was built with, so that it never depends on
 /// the machine.
 pub fn zone(name: &str) -> Option<TimeZone> {

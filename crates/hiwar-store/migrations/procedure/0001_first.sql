@@ -33,4 +33,11 @@ CREATE TABLE stage (
     content  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Dialogues with an arrangement, whose duties are watched.
+CREATE TABLE watched (dialogue TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+-- The position in the log of entries up to which arrangements were looked for: one row.
+CREATE TABLE scanned (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL) STRICT;
+INSERT INTO scanned VALUES (1, 0);
+
 CREATE INDEX stage_told ON stage (told, key);

@@ -27,6 +27,6 @@ mod tests;
 pub use check::CheckReport;
 pub use connection::DATABASE_FILE;
 pub(crate) use lock::FolderLock;
-pub use queries::{Counts, KeptAlarm, ReceiptTime, WantedAttachment};
+pub use queries::{Counts, KeptAlarm, ReceiptTime, Touched, WantedAttachment};
 pub use reader::SqliteReader;
 pub use store::SqliteStore;

@@ -102,6 +102,15 @@ pub struct Counts {
     pub unacknowledged: u64,
 }
 
+/// Dialogues that entries belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// The last position looked at.
+    pub last: Seq,
+    /// The dialogues, each with whether one of these entries contains what was looked for.
+    pub dialogues: Vec<(DialogueId, bool)>,
+}
+
 impl SqliteReader {
     /// The participant whose number stands in a column.
     fn participant(&self, row: &Row<'_>, index: usize) -> Result<Did, StoreError> {
@@ -158,6 +167,32 @@ impl SqliteReader {
             Ok(true)
         })?;
         Ok(found)
+    }
+
+    /// The dialogues of the `count_max` entries above `after`, each with whether one of these contains `bytes`, and
+    /// the last position looked at; nothing when there are no such entries.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn dialogues_touched(
+        &self,
+        after: Seq,
+        count_max: usize,
+        bytes: &[u8],
+    ) -> Result<Option<Touched>, StoreError> {
+        let mut found = Vec::new();
+        let mut last = after;
+        let sql = "SELECT dialogue, max(instr(content, ?3) > 0), max(seq) FROM entry
+                   WHERE seq > ?1 AND seq <= ?1 + ?2 GROUP BY dialogue";
+        self.database.each(sql, (to_integer(after)?, limit(count_max), bytes), |row| {
+            let number: i64 = column(row, 0)?;
+            let contains: bool = column(row, 1)?;
+            let seq: i64 = column(row, 2)?;
+            last = last.max(u64::try_from(seq).unwrap_or_default());
+            found.push((self.database.dialogues.name(&self.database.connection, number)?, contains));
+            Ok(true)
+        })?;
+        Ok((!found.is_empty()).then_some(Touched { last, dialogues: found }))
     }
 
     /// What became of an entry at every peer it was meant for.
