@@ -177,7 +177,9 @@ impl Procedures {
             let status =
                 Status::CHOICES.iter().find(|(word, _)| Some(*word) == status).map(|(_, status)| *status);
             arrangement.status(status.unwrap_or_default())?;
-            must_be_released(said, arrangement, kind, name.as_deref())?;
+            if said.kind != ActKind::Step {
+                must_be_released(said, arrangement, kind, name.as_deref())?;
+            }
         }
         let when = effective(said)?;
         if let Some(re_entry) = when.re_entry {
@@ -280,6 +282,7 @@ impl Procedures {
         next.arrangement.would(said)?;
         let mut needs_release = false;
         if let Some(arrangement) = &arrangement
+            && said.kind != ActKind::Step
             && !said.content.contains_key("released-by")
         {
             let (kind, name) = self.kind_of(said)?;

@@ -44,6 +44,21 @@ enum Command {
     /// Alerts, information requests, answers, offers of help, requests for an emergency meeting
     #[command(subcommand)]
     Notice(procedure::notice::NoticeCommand),
+    /// The agreed text that governs a dialogue: parties, bodies, clocks, markings, languages
+    #[command(subcommand)]
+    Arrangement(procedure::arrangement::ArrangementCommand),
+    /// Meetings: convened, answered, moved, held; the next agenda; calendar files
+    #[command(subcommand)]
+    Meeting(procedure::meeting::MeetingCommand),
+    /// Minutes: drafted, commented, agreed by each party's signature or with a reservation
+    #[command(subcommand)]
+    Minutes(procedure::meeting::MinutesCommand),
+    /// Commitments: who undertakes what by when, with evidence, confirmed by both sides
+    #[command(subcommand)]
+    Commitment(procedure::commitment::CommitmentCommand),
+    /// Who must do what by when, after the clocks of arrangements
+    #[command(subcommand)]
+    Duty(procedure::duty::DutyCommand),
     /// Acts that a second desk must release before they leave
     #[command(subcommand)]
     Draft(procedure::draft::DraftCommand),
@@ -101,6 +116,11 @@ fn main() -> ExitCode {
         Command::Peer(c) => c.run(),
         Command::Dialogue(c) => c.run(),
         Command::Notice(c) => c.run(),
+        Command::Arrangement(c) => c.run(),
+        Command::Meeting(c) => c.run(),
+        Command::Minutes(c) => c.run(),
+        Command::Commitment(c) => c.run(),
+        Command::Duty(c) => c.run(),
         Command::Draft(c) => c.run(),
         Command::Data(c) => c.run(),
         Command::Claims(c) => c.run(),

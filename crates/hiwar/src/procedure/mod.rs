@@ -3,7 +3,11 @@
 //! Everything that leaves goes through [`send`]: the form is read here first, so that a fault is told with
 //! file and line; the node says who would read it and whether a second desk must release it; then it is sent.
 
+pub(crate) mod arrangement;
+pub(crate) mod commitment;
 pub(crate) mod draft;
+pub(crate) mod duty;
+pub(crate) mod meeting;
 pub(crate) mod notice;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -42,6 +46,16 @@ pub(crate) struct SendArgs {
     reading: ReadingArgs,
 }
 
+impl SendArgs {
+    pub(crate) fn language(&self) -> Language {
+        self.reading.language
+    }
+
+    pub(crate) fn node(&self) -> &NodeArgs {
+        &self.reading.node
+    }
+}
+
 /// In which language people are spoken to, and on which node.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ReadingArgs {
@@ -70,6 +84,42 @@ pub(crate) fn form(file: &Path, language: Language) -> anyhow::Result<Document> 
     };
     Document::by_name(&name, &text)
         .map_err(|faults| anyhow::anyhow!(faults.say(&hiwar_procedure::MESSAGES, language)))
+}
+
+/// The content of an act from a file, read here so that its faults are told with their lines.
+pub(crate) fn content(
+    file: &Path,
+    kind: ActKind,
+    about: Option<ActKind>,
+    language: Language,
+) -> anyhow::Result<Value> {
+    let document = form(file, language)?;
+    let content = document.value().clone();
+    hiwar_procedure::check_form(kind, about, &document.without(&hiwar_procedure::act::COMMON))
+        .map_err(|faults| anyhow::anyhow!(faults.say(&hiwar_procedure::MESSAGES, language)))?;
+    Ok(content)
+}
+
+/// Texts given as LANGUAGE=TEXT.
+pub(crate) fn texts_of(given: &[String]) -> anyhow::Result<Value> {
+    let pairs = given.iter().map(|given| {
+        let (language, text) =
+            given.split_once('=').with_context(|| format!("{given:?}: write LANGUAGE=TEXT"))?;
+        Ok((language.to_owned(), json!(text)))
+    });
+    Ok(Value::Object(pairs.collect::<anyhow::Result<_>>()?))
+}
+
+/// Sends an act about an entry.
+pub(crate) async fn about(
+    entry: &str,
+    kind: ActKind,
+    content: Value,
+    sending: &SendArgs,
+) -> anyhow::Result<()> {
+    let client = ApiClient::of(sending.node())?;
+    let (of, dialogue) = entry_in(&client, entry).await?;
+    send(&client, sending, Outgoing { kind, dialogue, of: Some(of), content }).await
 }
 
 /// Sends an act, or keeps it for a second desk, after showing who would read it.

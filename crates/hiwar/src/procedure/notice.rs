@@ -7,7 +7,7 @@ use hiwar_dialogue::entry::ActKind;
 use hiwar_procedure::notice;
 use serde_json::{Value, json};
 
-use super::{Outgoing, ReadingArgs, SendArgs, entry_in, form, in_language, procedures, send};
+use super::{Outgoing, ReadingArgs, SendArgs, about, content, entry_in, in_language, procedures, send};
 use crate::commands::dialogue::dialogue_id;
 use crate::commands::{list, print, print_json, table, text};
 use hiwar::api_client::{ApiClient, Format, block_on};
@@ -105,24 +105,21 @@ impl NoticeCommand {
                 )
             }
             Self::Check { form: file, reading } => {
-                let document = form(&file, reading.language)?;
-                notice::read(&document).map_err(|faults| {
-                    anyhow::anyhow!(faults.say(&hiwar_procedure::MESSAGES, reading.language))
-                })?;
+                content(&file, ActKind::Notice, None, reading.language)?;
                 print(&format!("{}: no fault", file.display()))
             }
             Self::Send { dialogue, form, sending } => {
                 let client = ApiClient::of(&sending.reading.node)?;
                 let dialogue = dialogue_id(&client, &dialogue).await?;
-                let content = content(&form, &sending)?;
+                let content = content(&form, ActKind::Notice, None, sending.language())?;
                 send(&client, &sending, Outgoing { kind: ActKind::Notice, dialogue, of: None, content }).await
             }
             Self::Reply { notice, form, sending } => {
-                let content = content(&form, &sending)?;
+                let content = content(&form, ActKind::Notice, None, sending.language())?;
                 about(&notice, ActKind::Notice, content, &sending).await
             }
             Self::Correct { notice, form, sending } => {
-                let mut content = content(&form, &sending)?;
+                let mut content = content(&form, ActKind::Notice, None, sending.language())?;
                 content["correction"] = json!(true);
                 about(&notice, ActKind::Notice, content, &sending).await
             }
@@ -144,21 +141,6 @@ impl NoticeCommand {
             }
         }
     }
-}
-
-/// A notice's form, read here so that its faults are told with their lines.
-fn content(file: &std::path::Path, sending: &SendArgs) -> anyhow::Result<Value> {
-    let language = sending.reading.language;
-    let document = form(file, language)?;
-    notice::read(&document)
-        .map_err(|faults| anyhow::anyhow!(faults.say(&hiwar_procedure::MESSAGES, language)))?;
-    Ok(document.value().clone())
-}
-
-async fn about(entry: &str, kind: ActKind, content: Value, sending: &SendArgs) -> anyhow::Result<()> {
-    let client = ApiClient::of(&sending.reading.node)?;
-    let (of, dialogue) = entry_in(&client, entry).await?;
-    send(&client, sending, Outgoing { kind, dialogue, of: Some(of), content }).await
 }
 
 async fn list_all(dialogue: &str, reading: &ReadingArgs) -> anyhow::Result<()> {
