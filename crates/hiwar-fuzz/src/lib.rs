@@ -17,7 +17,8 @@ pub mod runner;
 pub mod sample;
 
 use bodies::{
-    claims, dataspace, entry, evidence, http, identity, json, key, merkle, note, radar, receipt, text, wire,
+    arrangement, claims, dataspace, entry, evidence, http, identity, json, key, merkle, note, radar, receipt,
+    text, wire,
 };
 
 /// A fuzz target: its name, its body, and its valid inputs.
@@ -83,6 +84,7 @@ pub const TARGETS: &[Target] = &[
     ("claims_request_status", claims::claims_request_status, claims::claims_request_status_seeds),
     ("claims_offer", claims::claims_offer, claims::claims_offer_seeds),
     ("claims_delivery", claims::claims_delivery, claims::claims_delivery_seeds),
+    ("arrangement", arrangement::arrangement, arrangement::arrangement_seeds),
 ];
 
 /// The target with this name.
