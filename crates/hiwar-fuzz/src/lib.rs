@@ -17,8 +17,8 @@ pub mod runner;
 pub mod sample;
 
 use bodies::{
-    claims, dataspace, entry, evidence, http, identity, json, key, measure, merkle, note, radar, receipt,
-    text, wire,
+    arrangement, claims, dataspace, entry, evidence, http, identity, json, key, measure, merkle, note, radar,
+    receipt, text, wire,
 };
 
 /// A fuzz target: its name, its body, and its valid inputs.
@@ -86,6 +86,7 @@ pub const TARGETS: &[Target] = &[
     ("claims_delivery", claims::claims_delivery, claims::claims_delivery_seeds),
     ("measure_document", measure::measure_document, measure::measure_document_seeds),
     ("measure_gta", measure::measure_gta, measure::measure_gta_seeds),
+    ("arrangement", arrangement::arrangement, arrangement::arrangement_seeds),
 ];
 
 /// The target with this name.

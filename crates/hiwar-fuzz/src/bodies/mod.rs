@@ -1,5 +1,6 @@
 //! The bodies, by what they read. Each asserts what must hold for every input.
 
+pub mod arrangement;
 pub mod claims;
 pub mod dataspace;
 pub mod entry;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hiwar_dialogue::limits::PARTIES_MAX;
+use hiwar_dialogue::limits::{LANGUAGES_MAX, PARTIES_MAX};
 use hiwar_form::{Document, Faults, Form};
 
 use super::scope::is_name;
@@ -13,6 +13,11 @@ use super::{
 
 /// Fewest parties: an arrangement is agreed between some.
 const PARTIES_MIN: usize = 2;
+
+/// Most bodies, and most clocks.
+const LIST_MAX: usize = 256;
+/// Most reminders, and most escalations, of a clock.
+const STAGES_MAX: usize = 16;
 
 /// The levels as a form takes them.
 const LEVELS: [(&str, Level); 5] = [
@@ -68,8 +73,14 @@ fn arrangement(form: &mut Form<'_>) -> Option<Arrangement> {
     let languages = sub(form, "languages", language_rule);
     let exercise = sub(form, "exercise", |form| exercise_rule(form, &mut names));
     let four_eyes = scopes(form, "four-eyes");
-    for list in ["sources", "bodies", "clocks"] {
+    must_not_be_empty(form, "sources");
+    let mut fits = true;
+    for list in ["bodies", "clocks"] {
         must_not_be_empty(form, list);
+        fits &= must_be_at_most(form, list, LIST_MAX);
+    }
+    if !fits {
+        return None;
     }
     must_agree(form, &names, languages.as_ref());
     must_have_somebody_above(form, &clocks, &names);
@@ -112,6 +123,15 @@ fn must_not_be_empty(form: &mut Form<'_>, field: &'static str) {
     if form.raw(field).and_then(serde_json::Value::as_array).is_some_and(Vec::is_empty) {
         form.fault(field, "arrangement-empty", &[]);
     }
+}
+
+/// Tells whether a list is short enough, and notes a fault when it is not.
+fn must_be_at_most(form: &mut Form<'_>, field: &'static str, most: usize) -> bool {
+    let fits = form.raw(field).and_then(serde_json::Value::as_array).is_none_or(|items| items.len() <= most);
+    if !fits {
+        form.fault(field, "too-many", &[("most", &most.to_string())]);
+    }
+    fits
 }
 
 fn scopes(form: &mut Form<'_>, field: &'static str) -> Vec<super::Scope> {
@@ -229,6 +249,7 @@ fn clock(form: &mut Form<'_>, names: &mut Names) -> Option<Placed<Clock>> {
     });
     for list in ["remind", "escalate"] {
         must_not_be_empty(form, list);
+        must_be_at_most(form, list, STAGES_MAX);
     }
     let source = form.object("source", source);
     let path = here(form);
@@ -268,6 +289,10 @@ fn marking_rule(form: &mut Form<'_>, names: &mut Names) -> Option<MarkingRule> {
 fn language_rule(form: &mut Form<'_>) -> Option<LanguageRule> {
     must_not_be_empty(form, "required");
     let required: Vec<String> = form.values("required");
+    let prevailing: Option<String> = form.optional("prevailing");
+    if !must_be_at_most(form, "required", LANGUAGES_MAX) {
+        return None;
+    }
     let mut seen = BTreeSet::new();
     for (index, tag) in required.iter().enumerate() {
         let is_tag = (2..=35).contains(&tag.len())
@@ -281,7 +306,6 @@ fn language_rule(form: &mut Form<'_>) -> Option<LanguageRule> {
             form.fault(&field, "arrangement-twice", &[("found", tag)]);
         }
     }
-    let prevailing: Option<String> = form.optional("prevailing");
     if let Some(prevailing) = prevailing.as_ref().filter(|prevailing| !required.contains(prevailing)) {
         form.fault("prevailing", "arrangement-prevailing", &[("found", prevailing)]);
     }
@@ -313,8 +337,9 @@ fn must_agree(form: &Form<'_>, names: &Names, languages: Option<&LanguageRule>) 
         (&names.to_parties, &names.codes, "arrangement-no-party"),
     ] {
         let known: Vec<&str> = named.iter().map(|(_, name)| name.as_str()).collect();
+        let all = known.join(", ");
         for (path, name) in references.iter().filter(|(_, name)| !known.contains(&name.as_str())) {
-            form.fault(path, code, &[("found", name), ("known", &known.join(", "))]);
+            form.fault(path, code, &[("found", name), ("known", &all)]);
         }
     }
     let above: BTreeMap<&str, &str> =

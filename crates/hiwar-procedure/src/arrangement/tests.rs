@@ -156,6 +156,24 @@ fn every_fault_is_told_with_its_place() {
 }
 
 #[test]
+fn lists_that_are_too_long_are_refused() {
+    for (pointer, item, most) in [
+        ("/bodies", value()["bodies"][0].clone(), 256),
+        ("/clocks", value()["clocks"][1].clone(), 256),
+        ("/clocks/0/remind", json!("1 d"), 16),
+        ("/clocks/0/escalate", json!({ "after": "1 d", "to": "wg" }), 16),
+        ("/languages/required", json!("en"), 16),
+        ("/parties", value()["parties"][0].clone(), 64),
+    ] {
+        let many = changed(pointer, Value::Array(vec![item; most + 1]));
+        let found = faults(&many);
+        let expected = if pointer == "/parties" { "arrangement-parties" } else { "too-many" };
+        assert!(found.iter().any(|fault| fault.ends_with(expected)), "{pointer} {found:?}");
+        assert!(!schema().is_valid(&many), "{pointer}");
+    }
+}
+
+#[test]
 fn all_faults_of_a_file_come_at_once_with_their_lines() {
     let text = "id = \"x\"\nversion = 0\ntitel = { en = \"A\" }\n\n[time]\nzone = \"Mars\"\n\n[languages]\nrequired = [\"en\"]\n\n[[parties]]\ncode = \"KR\"\n";
     let faults = Document::toml(Some("a.toml"), text).and_then(|document| read(&document)).unwrap_err();
