@@ -77,7 +77,8 @@ pub fn thread(entries: Vec<SignedEntry>) -> Vec<ThreadEntry> {
             | Body::Attachment(_)
             | Body::Membership(_)
             | Body::Assent(_)
-            | Body::Refusal(_) => {}
+            | Body::Refusal(_)
+            | Body::Act(_) => {}
         }
     }
     thread

@@ -7,7 +7,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use hiwar_dialogue::entry::{About, Attachment, Body, Entry, EntryId, Membership, SignedEntry, Texts, Words};
+use hiwar_dialogue::entry::{
+    About, Act, ActKind, Attachment, Body, Entry, EntryId, Membership, SignedEntry, Texts, Words,
+};
 use hiwar_dialogue::marking::Marking;
 use hiwar_dialogue::wire::{Briefing, ChallengeAnswer, KeyDirectory, LogState, WireReceipt};
 use hiwar_trust::checkpoint::Checkpoint;
@@ -145,6 +147,11 @@ pub fn entries() -> Vec<SignedEntry> {
     ]);
     let about = || About { of, words: said.clone() };
     let silent = || About { of, words: Words::default() };
+    let act = |kind, of| {
+        let content = serde_json::json!({ "kind": "answer", "days": 15, "parts": [{ "en": "text", "wavelength": "15.5" }] });
+        let content = content.as_object().cloned().expect("constant");
+        Act { kind, of, words: said.clone(), content }
+    };
     let membership = |replaces| Membership {
         title: said.texts.clone(),
         parties: {
@@ -166,6 +173,8 @@ pub fn entries() -> Vec<SignedEntry> {
         Body::Membership(membership(Some(EntryId(hash(4))))),
         Body::Assent(silent()),
         Body::Refusal(about()),
+        Body::Act(act(ActKind::Notice, None)),
+        Body::Act(act(ActKind::Step, Some(EntryId(hash(3))))),
     ]
     .into_iter()
     .map(sign_entry)

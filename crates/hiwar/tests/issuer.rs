@@ -22,7 +22,8 @@ use hiwar_claims::p256::P256Key;
 use hiwar_claims::{schema, status, token};
 use hiwar_trust::did::Did;
 use hiwar_trust::time::Timestamp;
-use newcomer::company::{Company, header, now_ms};
+use newcomer::company::{Company, now_ms};
+use newcomer::served::header;
 use newcomer::{Done, Newcomer, Serving, two_free_ports, until};
 use serde_json::{Value, json};
 

@@ -123,11 +123,13 @@ const ON_THE_WAY: &str =
 pub const NOT_ALLOWED: &str = "transition-not-allowed";
 
 impl Refusal {
-    fn new(kind: RefusalKind, code: &'static str, reason: impl Into<String>) -> Self {
+    /// A refusal that is about no process.
+    pub fn new(kind: RefusalKind, code: &'static str, reason: impl Into<String>) -> Self {
         Self { kind, code, reason: reason.into(), pids: Default::default() }
     }
 
-    fn bad(code: &'static str, reason: impl Into<String>) -> Self {
+    /// The same, because of what was asked.
+    pub fn bad(code: &'static str, reason: impl Into<String>) -> Self {
         Self::new(RefusalKind::BadRequest, code, reason)
     }
 

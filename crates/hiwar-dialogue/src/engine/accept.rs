@@ -205,7 +205,8 @@ impl Engine {
             | Body::Correction(_)
             | Body::Withdrawal(_)
             | Body::Dispute(_)
-            | Body::Acknowledgement(_) => {}
+            | Body::Acknowledgement(_)
+            | Body::Act(_) => {}
         }
         // How a membership came about concerns everyone who holds the dialogue, whoever sends it: a
         // party that joins later has asked for the opening entry, and does not know yet who else

@@ -7,7 +7,8 @@ use hiwar_trust::time::Timestamp;
 
 use super::{Engine, EngineError};
 use crate::entry::{
-    About, Attachment, Body, DialogueId, Entry, EntryError, EntryId, Membership, SignedEntry, Texts, Words,
+    About, Act, Attachment, Body, DialogueId, Entry, EntryError, EntryId, Membership, SignedEntry, Texts,
+    Words,
 };
 use crate::ledger::{DialogueRecord, MembershipState, Seq, Standing, StoreError, View};
 use crate::limits;
@@ -35,6 +36,17 @@ pub enum Command {
         marking: Marking,
         /// The words.
         words: Words,
+        /// Files, already stored here.
+        attachments: Vec<Attachment>,
+    },
+    /// Open or move a procedure. Whether the act has an effect where it stands is for `hiwar-procedure`.
+    Act {
+        /// The dialogue.
+        dialogue: DialogueId,
+        /// The entry's marking.
+        marking: Marking,
+        /// The act.
+        act: Act,
         /// Files, already stored here.
         attachments: Vec<Attachment>,
     },
@@ -191,6 +203,15 @@ impl CommandError {
     }
 }
 
+fn must_be_stored(view: &dyn View, attachments: &[Attachment]) -> Result<(), CommandError> {
+    for file in attachments {
+        if view.attachment(&file.sha256)?.is_none() {
+            return Err(CommandError::MissingFile(file.name.clone()));
+        }
+    }
+    Ok(())
+}
+
 /// An entry about another one: where it goes.
 struct Target {
     dialogue: DialogueId,
@@ -218,14 +239,16 @@ impl Engine {
                 self.opening(desk, title, with, arrangement, cap, nonce, now)?
             }
             Command::Say { dialogue, marking, words, attachments } => {
-                for file in &attachments {
-                    if view.attachment(&file.sha256)?.is_none() {
-                        return Err(CommandError::MissingFile(file.name.clone()));
-                    }
-                }
+                must_be_stored(view, &attachments)?;
                 let body =
                     if words.texts.is_empty() { Body::Attachment(words) } else { Body::Statement(words) };
                 let mut entry = self.in_dialogue(dialogue, desk, marking, body, nonce, now)?;
+                entry.attachments = attachments;
+                entry
+            }
+            Command::Act { dialogue, marking, act, attachments } => {
+                must_be_stored(view, &attachments)?;
+                let mut entry = self.in_dialogue(dialogue, desk, marking, Body::Act(act), nonce, now)?;
                 entry.attachments = attachments;
                 entry
             }

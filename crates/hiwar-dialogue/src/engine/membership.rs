@@ -128,7 +128,8 @@ impl Engine {
             | Body::Correction(_)
             | Body::Withdrawal(_)
             | Body::Dispute(_)
-            | Body::Acknowledgement(_) => {}
+            | Body::Acknowledgement(_)
+            | Body::Act(_) => {}
         }
         audience.remove(self.did());
         audience
@@ -145,7 +146,8 @@ impl Engine {
             | Body::Correction(_)
             | Body::Withdrawal(_)
             | Body::Dispute(_)
-            | Body::Acknowledgement(_) => {}
+            | Body::Acknowledgement(_)
+            | Body::Act(_) => {}
         }
     }
 

@@ -7,6 +7,7 @@ use hiwar_trust::hash::Hash;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::act::{Act, ActData, ActKind};
 use super::{EntryError, EntryId, bad};
 use crate::marking::Marking;
 
@@ -92,6 +93,8 @@ pub enum Body {
     Assent(About),
     /// Declines a membership.
     Refusal(About),
+    /// Opens or moves a procedure.
+    Act(Act),
 }
 
 impl Body {
@@ -107,6 +110,7 @@ impl Body {
             Self::Membership(_) => "org.hiwar.membership.v1",
             Self::Assent(_) => "org.hiwar.assent.v1",
             Self::Refusal(_) => "org.hiwar.refusal.v1",
+            Self::Act(act) => act.kind.type_name(),
         }
     }
 
@@ -119,6 +123,7 @@ impl Body {
             | Self::Acknowledgement(a)
             | Self::Assent(a)
             | Self::Refusal(a) => Some(a.of),
+            Self::Act(act) => act.of,
             Self::Statement(_) | Self::Attachment(_) | Self::Membership(_) => None,
         }
     }
@@ -134,6 +139,7 @@ impl Body {
             | Self::Assent(a)
             | Self::Refusal(a) => &a.words.texts,
             Self::Membership(m) => &m.title,
+            Self::Act(act) => &act.words.texts,
         }
     }
 
@@ -147,6 +153,7 @@ impl Body {
             | Self::Assent(a)
             | Self::Refusal(a) => a.words.prevailing.as_deref(),
             Self::Membership(_) => None,
+            Self::Act(act) => act.words.prevailing.as_deref(),
         }
     }
 
@@ -160,6 +167,7 @@ impl Body {
             | Self::Assent(a)
             | Self::Refusal(a) => serde_json::to_value(a),
             Self::Membership(m) => serde_json::to_value(m),
+            Self::Act(act) => serde_json::to_value(ActData::from(act)),
         }
     }
 
@@ -177,7 +185,10 @@ impl Body {
             "org.hiwar.membership.v1" => Self::Membership(read(data)?),
             "org.hiwar.assent.v1" => Self::Assent(read(data)?),
             "org.hiwar.refusal.v1" => Self::Refusal(read(data)?),
-            other => return Err(EntryError::UnknownType { found: other.chars().take(120).collect() }),
+            other => match ActKind::of_type(other) {
+                Some(kind) => Self::Act(read::<ActData>(data)?.of_kind(kind)),
+                None => return Err(EntryError::UnknownType { found: other.chars().take(120).collect() }),
+            },
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What an entry must be, beside its form.
 
-use super::{Attachment, Body, Entry, EntryError, Membership, bad};
+use super::act::has_plain_numbers;
+use super::{Act, ActKind, Attachment, Body, Entry, EntryError, Membership, bad};
 use crate::limits;
 
 impl Entry {
@@ -91,11 +92,27 @@ impl Entry {
         if speaks && texts.is_empty() {
             return Err(bad("data", "it has no text in any language"));
         }
+        if let Body::Act(act) = &self.body {
+            check_act(act)?;
+        }
         if matches!(self.body, Body::Attachment(_)) && self.attachments.is_empty() {
             return Err(bad("attachments", "an attachment entry must carry at least one file"));
         }
         Ok(())
     }
+}
+
+fn check_act(act: &Act) -> Result<(), EntryError> {
+    if act.kind == ActKind::Step && act.of.is_none() {
+        return Err(bad("data", "a step must name in `of` the entry it is about"));
+    }
+    if !act.content.values().all(has_plain_numbers) {
+        return Err(bad(
+            "data",
+            "a number in `content` is no integer below 2^53; write such a quantity as text",
+        ));
+    }
+    Ok(())
 }
 
 fn check_membership(m: &Membership) -> Result<(), EntryError> {

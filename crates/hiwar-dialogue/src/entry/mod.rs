@@ -5,6 +5,7 @@
 //! cannot link to itself or to a later one, and two nodes can never hold different entries under
 //! one identifier.
 
+mod act;
 mod body;
 mod check;
 mod signed;
@@ -18,6 +19,7 @@ use hiwar_trust::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use act::{Act, ActKind};
 pub use body::{About, Attachment, Body, Membership, Texts, Words};
 pub use signed::{SignedEntry, write_envelope};
 

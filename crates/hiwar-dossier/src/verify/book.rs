@@ -124,7 +124,8 @@ impl<'a> Book<'a> {
             | Body::Correction(_)
             | Body::Withdrawal(_)
             | Body::Dispute(_)
-            | Body::Acknowledgement(_) => {}
+            | Body::Acknowledgement(_)
+            | Body::Act(_) => {}
         }
         audience.remove(&held.author);
         audience

@@ -366,7 +366,8 @@ impl Court<'_> {
             | Body::Attachment(_)
             | Body::Membership(_)
             | Body::Assent(_)
-            | Body::Refusal(_) => return None,
+            | Body::Refusal(_)
+            | Body::Act(_) => return None,
         };
         let of = held.body.of()?;
         let (short, target) = (held.id.0.short(), of.0.short());
@@ -415,5 +416,6 @@ pub(super) fn kind_name(body: &Body) -> &'static str {
         Body::Membership(_) => "membership",
         Body::Assent(_) => "assent",
         Body::Refusal(_) => "refusal",
+        Body::Act(act) => act.kind.as_str(),
     }
 }

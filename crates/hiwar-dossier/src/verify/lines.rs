@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead, Read as _};
 use std::sync::Arc;
 
-use hiwar_dialogue::entry::{About, Attachment, Body, EntryId, SignedEntry, Words};
+use hiwar_dialogue::entry::{About, Act, Attachment, Body, EntryId, SignedEntry, Words};
 use hiwar_dialogue::limits::ENTRY_BYTES_MAX;
 use hiwar_dialogue::marking::Marking;
 use hiwar_trust::did::Did;
@@ -212,6 +212,12 @@ fn without_words(body: &Body) -> Body {
         Body::Membership(m) => Body::Membership(m.clone()),
         Body::Assent(a) => Body::Assent(about(a)),
         Body::Refusal(a) => Body::Refusal(about(a)),
+        Body::Act(a) => Body::Act(Act {
+            kind: a.kind,
+            of: a.of,
+            words: Words::default(),
+            content: serde_json::Map::new(),
+        }),
     }
 }
 

@@ -75,7 +75,8 @@ fn membership(book: &Book<'_>, held: &Held) -> Result<(), Trouble> {
         | Body::Correction(_)
         | Body::Withdrawal(_)
         | Body::Dispute(_)
-        | Body::Acknowledgement(_) => {}
+        | Body::Acknowledgement(_)
+        | Body::Act(_) => {}
     }
     if !circle.contains(&held.author) {
         return Err(Trouble::Failed(format!("{} is no party of its membership", held.author)));

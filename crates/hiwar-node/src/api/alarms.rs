@@ -79,8 +79,7 @@ pub(super) async fn acknowledge(
 ) -> Result<Json<Value>, ApiError> {
     let missing = || ApiError::not_found(format!("there is no alarm {id}; `hiwar alarm list` numbers them"));
     let number: u64 = id.parse().map_err(|_| missing())?;
-    let asked: Acknowledging =
-        crate::json::parse(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let asked: Acknowledging = super::body(&body)?;
     let note = checked_note(&asked.note)?;
     let kept = shared.read(move |reader| reader.alarm(number)).await?.ok_or_else(missing)?;
     if let Some(before) = kept.acknowledged {

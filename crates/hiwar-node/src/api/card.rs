@@ -18,8 +18,7 @@ pub(super) async fn update(
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
-    let asked: Update =
-        crate::json::parse(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let asked: Update = super::body(&body)?;
     let updated = card_update::update(shared, asked).await?;
     let card = &updated.card;
     Ok(Json(json!({

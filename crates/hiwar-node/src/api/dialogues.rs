@@ -69,8 +69,7 @@ pub(super) async fn open(
     caller: By,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    let mut value: Value =
-        crate::json::parse(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let mut value: Value = super::body(&body)?;
     if let Some(object) = value.as_object_mut() {
         object.insert("action".into(), json!("open"));
     }

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use hiwar_dialogue::engine::{Command, Draft};
-use hiwar_dialogue::entry::{Attachment, DialogueId, EntryId, Texts, Words};
+use hiwar_dialogue::entry::{Act, ActKind, Attachment, DialogueId, EntryId, Texts, Words};
 use hiwar_dialogue::ledger::{Delivery, StoredEntry};
 use hiwar_dialogue::limits::ATTACHMENTS_MAX;
 use hiwar_dialogue::marking::Marking;
@@ -73,6 +73,26 @@ pub enum What {
         /// The words.
         #[serde(flatten)]
         words: Words,
+        /// Files, stored before.
+        #[serde(default)]
+        attachments: Vec<Attachment>,
+    },
+    /// Open or move a procedure.
+    Act {
+        /// The dialogue.
+        dialogue: DialogueId,
+        /// The marking.
+        marking: Marking,
+        /// Its kind.
+        kind: ActKind,
+        /// The entry it is about.
+        #[serde(default)]
+        of: Option<EntryId>,
+        /// The words.
+        #[serde(flatten)]
+        words: Words,
+        /// Its content.
+        content: serde_json::Map<String, Value>,
         /// Files, stored before.
         #[serde(default)]
         attachments: Vec<Attachment>,
@@ -143,6 +163,9 @@ impl From<What> for Command {
             What::Say { dialogue, marking, words, attachments } => {
                 Self::Say { dialogue, marking, words, attachments }
             }
+            What::Act { dialogue, marking, kind, of, words, content, attachments } => {
+                Self::Act { dialogue, marking, act: Act { kind, of, words, content }, attachments }
+            }
             What::Correct { of, words } => Self::Correct { of, words },
             What::Withdraw { of, words } => Self::Withdraw { of, words },
             What::Dispute { of, words } => Self::Dispute { of, words },
@@ -174,7 +197,7 @@ async fn must_have_their_sizes(shared: &Shared, attachments: &[Attachment]) -> R
 
 async fn draft(shared: &Shared, caller: &Caller, action: Action) -> Result<Draft, ApiError> {
     let desk = acting_desk(shared, caller, action.desk.as_deref())?;
-    if let What::Say { attachments, .. } = &action.what {
+    if let What::Say { attachments, .. } | What::Act { attachments, .. } = &action.what {
         must_have_their_sizes(shared, attachments).await?;
     }
     Ok(Draft { desk, command: action.what.into(), nonce: random().map_err(ApiError::internal)? })

@@ -13,7 +13,7 @@ use hiwar_trust::did::Did;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ApiError, By, must_be_operator};
+use super::{ApiError, By, body, must_be_operator};
 use crate::claims::{AskError, Claims, ImportError, LIFETIME_SECONDS, Wanted};
 use crate::clock::now;
 use crate::desks::Caller;
@@ -30,10 +30,6 @@ fn claims(shared: &Shared) -> Result<Arc<Claims>, ApiError> {
             "credentials are not in use on this node; add a table [claims] with present = [\"MembershipCredential\"] to hiwar.toml and start it again",
         )
     })
-}
-
-fn body<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, ApiError> {
-    crate::json::parse(bytes).map_err(ApiError::bad_request)
 }
 
 /// `GET /api/v1/claims/credentials`

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ApiError, By, must_be_operator};
 use crate::claims::Claims;
-use crate::claims::issuer::{self, Terms, new_id};
+use crate::claims::issuer::{self, DAY_MS, Terms, new_id};
 use crate::clock::now;
 use crate::node::Shared;
 
@@ -24,7 +24,6 @@ use crate::node::Shared;
 const LISTED_MAX: usize = 1000;
 /// The most characters of a reason.
 const REASON_CHARS_MAX: usize = 500;
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 fn claims(shared: &Shared) -> Result<Arc<Claims>, ApiError> {
     shared.dataspace().claims.clone().ok_or_else(|| {
@@ -36,9 +35,9 @@ fn claims(shared: &Shared) -> Result<Arc<Claims>, ApiError> {
     })
 }
 
+/// A body that may be left out.
 fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
-    let text: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
-    crate::json::parse(text).map_err(|e| ApiError::bad_request(format!("the body: {e}")))
+    super::body(if bytes.is_empty() { b"{}" } else { bytes })
 }
 
 fn did(text: &str) -> Result<Did, ApiError> {
@@ -154,21 +153,9 @@ pub(super) async fn issue(
     let offered = offered.map_err(|e| ApiError::new(StatusCode::CONFLICT, "not-offered", e))?;
     let terms = Terms { claims: asked.claims, until: until(asked.until.as_deref())? };
     let at = now();
-    let mut issuance = Issuance {
-        id: new_id()?,
-        holder: did(&asked.holder)?.as_str().to_owned(),
-        holder_pid: None,
-        access: None,
-        wanted: vec![Wanted { kind: offered.kind, profile: offered.profile }],
-        state: IssuanceState::Waiting,
-        reason: None,
-        created: at,
-        due: None,
-        attempts: 0,
-        problem: None,
-        decided: None,
-        delivered: None,
-    };
+    let holder = did(&asked.holder)?.as_str().to_owned();
+    let wanted = vec![Wanted { kind: offered.kind, profile: offered.profile }];
+    let mut issuance = Issuance::new(new_id()?, holder, wanted, at);
     let (maker, deliver) = (claims.clone(), asked.deliver);
     let made = shared.dataspace().desk.run(move |tx| {
         let made = maker.issue(tx, &mut issuance, &terms, at)?;
@@ -196,12 +183,7 @@ struct Because {
 }
 
 fn none(what: &str, id: &str) -> Refusal {
-    Refusal {
-        kind: RefusalKind::NotFound,
-        code: "not-found",
-        reason: format!("there is no {what} {id:?}"),
-        pids: (String::new(), String::new()),
-    }
+    Refusal::new(RefusalKind::NotFound, "not-found", format!("there is no {what} {id:?}"))
 }
 
 /// `POST /api/v1/claims/issued/{id}/revoke`
@@ -239,12 +221,7 @@ fn waiting(tx: &Tx<'_>, id: &str) -> Result<Issuance, Refusal> {
     if issuance.state == IssuanceState::Waiting {
         return Ok(issuance);
     }
-    Err(Refusal {
-        kind: RefusalKind::BadRequest,
-        code: "decided",
-        reason: format!("the request {id:?} was decided: {}", issuance.state.as_str()),
-        pids: (String::new(), String::new()),
-    })
+    Err(Refusal::bad("decided", format!("the request {id:?} was decided: {}", issuance.state.as_str())))
 }
 
 /// `POST /api/v1/claims/issuances/{id}/approve`
@@ -306,12 +283,8 @@ pub(super) async fn send(
     let sent = shared.dataspace().desk.run(move |tx| {
         let mut issuance = tx.issuance(&id)?.ok_or_else(|| none("request", &id))?;
         if issuance.state == IssuanceState::Waiting {
-            return Err(Refusal {
-                kind: RefusalKind::BadRequest,
-                code: "not-decided",
-                reason: format!("the request {id:?} waits for a decision; approve or refuse it"),
-                pids: (String::new(), String::new()),
-            });
+            let reason = format!("the request {id:?} waits for a decision; approve or refuse it");
+            return Err(Refusal::bad("not-decided", reason));
         }
         (issuance.due, issuance.decided, issuance.attempts) = (Some(at), Some(at), 0);
         (issuance.delivered, issuance.problem) = (None, None);

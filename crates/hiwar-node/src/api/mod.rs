@@ -26,6 +26,7 @@ use axum::routing::{delete, get, patch, post, put};
 use axum::{Extension, Router};
 use hiwar_dialogue::engine::{CommandError, EngineError};
 use hiwar_dialogue::ledger::StoreError;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::card_update::UpdateError;
@@ -294,6 +295,11 @@ pub(crate) fn acting_desk(shared: &Shared, caller: &Caller, asked: Option<&str>)
             names.first().cloned().ok_or_else(|| forbidden("this node has no desk".into()))
         }
     }
+}
+
+/// Reads the body of a request.
+fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    crate::json::parse(bytes).map_err(|e| ApiError::bad_request(format!("the body: {e}")))
 }
 
 pub(crate) fn must_be_operator(caller: &Caller) -> Result<(), ApiError> {

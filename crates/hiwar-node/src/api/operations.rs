@@ -154,11 +154,7 @@ pub(super) async fn rotate(
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
-    let asked: Rotating = if body.is_empty() {
-        Rotating::default()
-    } else {
-        crate::json::parse(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?
-    };
+    let asked: Rotating = if body.is_empty() { Rotating::default() } else { super::body(&body)? };
     let revocation = asked
         .revoke_since
         .map(|since| Revocation { since, reason: asked.reason.unwrap_or_else(|| "not stated".into()) });
@@ -185,8 +181,7 @@ pub(super) async fn backup(
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
-    let asked: BackingUp =
-        crate::json::parse(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let asked: BackingUp = super::body(&body)?;
     let report = crate::backup::take(&shared, asked.to).await.map_err(ApiError::internal)?;
     Ok(Json(report))
 }

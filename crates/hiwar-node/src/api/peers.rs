@@ -67,8 +67,7 @@ pub(super) async fn add(
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     must_be_operator(&caller)?;
-    let adding: Adding =
-        crate::json::parse(&body).map_err(|e| ApiError::bad_request(format!("the body: {e}")))?;
+    let adding: Adding = super::body(&body)?;
     let invitation = Invitation::parse(adding.invitation.to_string().as_bytes())
         .map_err(|e| ApiError::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "bad-invitation", e))?;
     let identity = invitation.identity().clone();

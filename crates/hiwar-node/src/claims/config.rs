@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::issuer::config::IssuerConfig;
 
-/// Whether participants that were not invited may show who they are by credentials (DCP 1.0). Off
-/// unless `issuers` names somebody.
+/// Whether participants that were not invited may show who they are by credentials (DCP 1.0), and which
+/// credentials are shown, taken in and issued here. Off unless something of it is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClaimsConfig {

@@ -100,6 +100,19 @@ impl Claims {
         Ok(())
     }
 
+    /// Who made a token, after everything about it was checked, and its document. Each token is good for
+    /// one request.
+    pub(super) async fn sender(&self, bearer: &str) -> Result<(TokenClaims, DidDocument), ClaimsError> {
+        let issuer = token::peek_issuer(bearer)?;
+        let _one = self.fetching.try_acquire().map_err(|_| ClaimsError::Busy)?;
+        let document = tokio::time::timeout(CHECK_LIMIT, self.resolve(&issuer)).await;
+        let document = document.map_err(|_| ClaimsError::TooLong)??;
+        let claims = self.verify_token(&document, bearer)?;
+        let until = claims.exp.saturating_add(LEEWAY_SECONDS);
+        self.memory().seen.admit(issuer.as_str(), &claims.jti, until, now().as_seconds())?;
+        Ok((claims, document))
+    }
+
     /// Verifies a token of the participant whose document this is.
     pub(super) fn verify_token(
         &self,

@@ -17,9 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::BodyDataStream;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::put;
+use futures_util::StreamExt as _;
 use hiwar_trust::hash::Hash;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -38,6 +40,10 @@ pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-off
 pub(super) const UPLOAD_COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
 /// How long an older connection of the same transfer may take to let go.
 const TAKE_OVER_LIMIT: Duration = Duration::from_secs(10);
+/// How much of a refused body is still read, and for how long: an answer on a connection that is closed with unread
+/// bytes may be lost on its way (RFC 9112 section 9.6).
+const READ_AWAY_BYTES: usize = 1 << 20;
+const READ_AWAY_LIMIT: Duration = Duration::from_secs(2);
 
 /// What receiving needs.
 #[derive(Clone)]
@@ -104,15 +110,38 @@ fn at(status: StatusCode, offset: u64, complete: bool) -> Response {
 }
 
 async fn receive(State(inbox): State<Inbox>, Path(transfer): Path<String>, request: Request) -> Response {
-    let admission = match inbox.admit(&transfer, request.headers()).await {
+    let (head, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let answer = take(&inbox, &transfer, &head.headers, &mut body).await;
+    // Whoever waits for a 100 has sent nothing yet, and reading would call for it.
+    if !answer.status().is_success() && !head.headers.contains_key(header::EXPECT) {
+        read_away(&mut body).await;
+    }
+    answer
+}
+
+async fn read_away(body: &mut BodyDataStream) {
+    let reading = async {
+        let mut read = 0;
+        while read < READ_AWAY_BYTES
+            && let Some(Ok(bytes)) = body.next().await
+        {
+            read += bytes.len();
+        }
+    };
+    drop(tokio::time::timeout(READ_AWAY_LIMIT, reading).await);
+}
+
+async fn take(inbox: &Inbox, transfer: &str, headers: &HeaderMap, body: &mut BodyDataStream) -> Response {
+    let admission = match inbox.admit(transfer, headers).await {
         Ok(admission) => admission,
         Err(response) => return response,
     };
-    let put = match Put::of(request.headers(), &admission) {
+    let put = match Put::of(headers, &admission) {
         Ok(put) => put,
         Err(response) => return *response,
     };
-    let slot = inbox.slot(&transfer);
+    let slot = inbox.slot(transfer);
     let mine = admission.on_end.child_token();
     let older = {
         let mut current = slot.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,12 +152,12 @@ async fn receive(State(inbox): State<Inbox>, Path(transfer): Path<String>, reque
         return gate::error(StatusCode::CONFLICT, "busy", "another connection brings this content");
     };
     // It may have become whole while this one waited.
-    match inbox.admit(&transfer, request.headers()).await {
+    match inbox.admit(transfer, headers).await {
         Ok(admission) if admission.received.is_some() => return put.again(&admission),
         Ok(_) => {}
         Err(response) => return response,
     }
-    write(&inbox, &transfer, &admission, put, request, &mine).await
+    write(inbox, transfer, &admission, put, body, &mine).await
 }
 
 /// What a `PUT` brings.
@@ -198,7 +227,7 @@ async fn write(
     transfer: &str,
     admission: &InboxAdmission,
     put: Put,
-    request: Request,
+    body: &mut BodyDataStream,
     cancel: &CancellationToken,
 ) -> Response {
     let to = admission.to.clone();
@@ -221,8 +250,7 @@ async fn write(
         return at(StatusCode::CONFLICT, partial.length(), false);
     }
     let limit = put.size.unwrap_or(admission.size_max);
-    let stream = request.into_body().into_data_stream();
-    let (partial, ended) = match partial::drain(partial, stream, limit, cancel, &|_| {}).await {
+    let (partial, ended) = match partial::drain(partial, body, limit, cancel, &|_| {}).await {
         Ok(drained) => drained,
         Err(error) => return not_stored(&error),
     };

@@ -36,12 +36,7 @@ pub(crate) struct Desk {
 
 /// The store's fault.
 pub(crate) fn failed(problem: impl ToString) -> Refusal {
-    Refusal {
-        kind: RefusalKind::Failed,
-        code: "internal",
-        reason: problem.to_string(),
-        pids: (String::new(), String::new()),
-    }
+    Refusal::new(RefusalKind::Failed, "internal", problem.to_string())
 }
 
 impl Desk {

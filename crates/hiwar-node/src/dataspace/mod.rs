@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hiwar_dataspace::connector::{Connector, Moment, NOT_ALLOWED, Refusal, RefusalKind};
+use hiwar_dataspace::connector::{Connector, Moment, NOT_ALLOWED, Refusal};
 use hiwar_dataspace::ledger::Content;
 use hiwar_dataspace::rules::Rules;
 use hiwar_dialogue::ledger::StoreError;
@@ -205,12 +205,7 @@ impl Dataspace {
 
     /// Time and fresh random bits for one call.
     pub(crate) fn moment(&self) -> Result<Moment, Refusal> {
-        let seed = random().map_err(|e| Refusal {
-            kind: RefusalKind::Failed,
-            code: "internal",
-            reason: e.to_string(),
-            pids: (String::new(), String::new()),
-        })?;
+        let seed = random().map_err(failed)?;
         Ok(Moment { now: now(), seed })
     }
 

@@ -29,7 +29,7 @@ pub(crate) async fn keep_terms(shared: Arc<Shared>, dataspace: Arc<Dataspace>) {
         let wait = match dataspace.delete_due(&shared).await {
             Ok(wait) => wait,
             Err(problem) => {
-                tracing::error!(%problem, "data whose time is over cannot be deleted now");
+                tracing::error!(problem, "it cannot be read which data are to be deleted");
                 SLEEP_MAX
             }
         };
@@ -47,16 +47,24 @@ impl Dataspace {
         loop {
             let soonest = self.desk.run(|tx| tx.view().to_delete(TOGETHER).map_err(failed));
             let soonest = soonest.await.map_err(|refusal| refusal.reason)?;
-            let many = soonest.len() == TOGETHER;
+            let mut go_on = soonest.len() == TOGETHER;
             for (pid, due) in soonest {
                 let left = due.as_millis().saturating_sub(now().as_millis());
                 if left > 0 {
                     return Ok(Duration::from_millis(left.unsigned_abs()).min(SLEEP_MAX));
                 }
-                self.delete(&shared.dir, &pid, false).await.map_err(|e| e.to_string())?;
-                tracing::info!(transfer = pid, "received data were deleted, as their terms want it");
+                // One that cannot be deleted does not hold up the others.
+                match self.delete(&shared.dir, &pid, false).await {
+                    Ok(_) => {
+                        tracing::info!(transfer = pid, "received data were deleted, as their terms want it")
+                    }
+                    Err(problem) => {
+                        tracing::error!(transfer = pid, %problem, "data whose time is over cannot be deleted now");
+                        go_on = false;
+                    }
+                }
             }
-            if !many {
+            if !go_on {
                 return Ok(SLEEP_MAX);
             }
         }

@@ -73,6 +73,27 @@ pub struct Issuance {
     pub delivered: Option<Timestamp>,
 }
 
+impl Issuance {
+    /// One that begins, unasked, and waits for a decision.
+    pub fn new(id: String, holder: String, wanted: Vec<Wanted>, created: Timestamp) -> Self {
+        Self {
+            id,
+            holder,
+            holder_pid: None,
+            access: None,
+            wanted,
+            state: IssuanceState::Waiting,
+            reason: None,
+            created,
+            due: None,
+            attempts: 0,
+            problem: None,
+            decided: None,
+            delivered: None,
+        }
+    }
+}
+
 /// A credential that was signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedCredential {

@@ -19,17 +19,14 @@ use hiwar_claims::token::{self, Claims};
 use hiwar_dataspace::wire::CONTEXT;
 use hiwar_dialogue::engine::Keys;
 use hiwar_node::clock::now;
-use hiwar_node::config::Tls;
-use hiwar_node::folder::{self, NewNode};
 use hiwar_node::tls;
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
-use hiwar_trust::identity::Identity;
-use hiwar_trust::invitation::Invitation;
 use hiwar_trust::key::KeyHolder;
 use hiwar_trust::time::Timestamp;
 use serde_json::{Value, json};
 
+use crate::newcomer::outsider::Outsider;
 use crate::newcomer::{Ministries, api, until};
 
 /// The dataset that the counterpart offers.
@@ -84,32 +81,10 @@ pub(crate) fn peers_of(both: &mut Ministries, names: &[&str]) -> Vec<Counterpart
 
 impl Counterpart {
     fn made(both: &Ministries, name: &str, listener: TcpListener, root: String) -> Self {
-        let dir = both.person.path(name);
-        let did: Did = format!("did:web:{name}.example").parse().unwrap();
         let [_, api_listen] = hiwar::node_process::free_addresses().unwrap();
-        let new = NewNode {
-            did: did.clone(),
-            name: name.into(),
-            listen: None,
-            public_url: None,
-            api_listen,
-            desks: vec!["desk".into()],
-            radar_store: None,
-            tls: Tls::BehindProxy,
-            connect_from: None,
-        };
-        let card = folder::make(&dir, &new, None).unwrap();
-        let keys = folder::read_keys(&dir, None).unwrap();
-        let invitation = Invitation::new(Identity::verify(vec![card]).unwrap());
-        let body = json!({
-            "invitation": serde_json::from_str::<Value>(&invitation.to_string()).unwrap(),
-            "fingerprint": invitation.words(),
-        });
-        let added = api(&both.person.path("motie"), "POST", "/api/v1/peers", body.to_string().as_bytes());
-        assert_eq!(added.0, 200, "{}", added.1);
+        let Outsider { did, keys, invitation, target } =
+            Outsider::known_to(both, "motie", name, name, None, api_listen);
         let kid = format!("{did}#node-{}", invitation.identity().latest().node_key.id().0.short());
-        let target =
-            Invitation::parse(&std::fs::read(both.person.path("motie.invitation")).unwrap()).unwrap();
         let motie = target.identity().latest().clone();
         let desk = Arc::new(Mutex::new(Desk::default()));
         serve(listener, desk.clone());

@@ -10,20 +10,19 @@ use hiwar_dialogue::ledger::Store as _;
 use hiwar_dialogue::marking::Marking;
 use hiwar_dialogue::wire;
 use hiwar_node::clock::now;
-use hiwar_node::config::Tls;
-use hiwar_node::folder::{self, NewNode};
+use hiwar_node::folder;
 use hiwar_node::peer_client::SessionRequest;
 use hiwar_node::tls;
 use hiwar_store::SqliteStore;
 use hiwar_trust::did::Did;
 use hiwar_trust::hash::Hash;
 use hiwar_trust::httpsig::{self, RequestParts};
-use hiwar_trust::identity::{Card, Identity, SignedCard};
-use hiwar_trust::invitation::Invitation;
+use hiwar_trust::identity::{Card, SignedCard};
 use hiwar_trust::key::{KeyHolder, SoftwareKey};
 use serde_json::{Value, json};
 
-use crate::newcomer::{Ministries, api, until};
+use crate::newcomer::outsider::Outsider;
+use crate::newcomer::{Ministries, until};
 
 /// Words in English.
 pub(crate) fn words(text: &str) -> Words {
@@ -84,28 +83,8 @@ impl Mallory {
         let dir = both.person.path("mallory");
         let [address, api_listen] = hiwar::node_process::free_addresses().unwrap();
         let listen = listens.then_some(address);
-        let did: Did = "did:web:mallory.example".parse().unwrap();
-        let new = NewNode {
-            did: did.clone(),
-            name: "Mallory".into(),
-            listen,
-            public_url: None,
-            api_listen,
-            desks: vec!["desk".into()],
-            radar_store: None,
-            tls: Tls::BehindProxy,
-            connect_from: None,
-        };
-        let card = folder::make(&dir, &new, None).unwrap();
-        let keys = folder::read_keys(&dir, None).unwrap();
-        let invitation = Invitation::new(Identity::verify(vec![card]).unwrap());
-        let body = json!({
-            "invitation": serde_json::from_str::<Value>(&invitation.to_string()).unwrap(),
-            "fingerprint": invitation.words(),
-        });
-        let added = api(&both.person.path("meti"), "POST", "/api/v1/peers", body.to_string().as_bytes());
-        assert_eq!(added.0, 200, "{}", added.1);
-        let target = Invitation::parse(&std::fs::read(both.person.path("meti.invitation")).unwrap()).unwrap();
+        let Outsider { did, keys, target, .. } =
+            Outsider::known_to(both, "meti", "mallory", "Mallory", listen, api_listen);
         let meti = target.identity().latest().clone();
         let store = SqliteStore::open(&dir).unwrap();
         let snapshot = store.snapshot().unwrap();

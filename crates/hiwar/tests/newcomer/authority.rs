@@ -1,8 +1,7 @@
 //! An issuer with software of its own: it publishes a DID document and what it offers, and takes
 //! requests. What it delivers, each test makes itself.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 use hiwar_claims::credential::Profile;
@@ -14,6 +13,8 @@ use hiwar_claims::token::Claims;
 use hiwar_trust::did::Did;
 use hiwar_trust::time::Timestamp;
 use serde_json::{Map, Value, json};
+
+use super::served::serve;
 
 /// The only type that it issues.
 pub(crate) const KIND: &str = "MembershipCredential";
@@ -59,9 +60,16 @@ impl Authority {
         let offered = metadata::to_json(&did, &[object]);
         let asked = Arc::new(Mutex::new(Vec::new()));
         let taken = asked.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                drop(answer(stream, &document, &offered, &taken));
+        serve(listener, move |head, body| {
+            if head.starts_with("GET /.well-known/did.json ") {
+                (200, "", document.to_string())
+            } else if head.starts_with("GET /issuer/metadata ") {
+                (200, "", offered.to_string())
+            } else if head.starts_with("POST /issuer/credentials ") {
+                taken.lock().unwrap().push(serde_json::from_str(body).unwrap_or(Value::Null));
+                (201, "Location: /issuer/requests/1\r\n", String::new())
+            } else {
+                (404, "", String::new())
             }
         });
         Self { did, key, asked }
@@ -99,43 +107,4 @@ impl Authority {
     pub(crate) fn delivery(&self, holder_pid: &str, made: &[Made]) -> Value {
         issued_message("issuer-1", Some(holder_pid), made)
     }
-}
-
-fn answer(
-    mut stream: TcpStream,
-    document: &Value,
-    offered: &Value,
-    asked: &Mutex<Vec<Value>>,
-) -> std::io::Result<()> {
-    let mut seen = Vec::new();
-    let mut part = [0; 8192];
-    let (head, body) = loop {
-        let count = stream.read(&mut part)?;
-        seen.extend_from_slice(&part[..count]);
-        let text = String::from_utf8_lossy(&seen).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length =
-                head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            if body.len() >= length.unwrap_or(0) || count == 0 {
-                break (head.to_owned(), body.to_owned());
-            }
-        } else if count == 0 {
-            return Ok(());
-        }
-    };
-    let (status, extra, out) = if head.starts_with("GET /.well-known/did.json ") {
-        (200, "", document.to_string())
-    } else if head.starts_with("GET /issuer/metadata ") {
-        (200, "", offered.to_string())
-    } else if head.starts_with("POST /issuer/credentials ") {
-        asked.lock().unwrap().push(serde_json::from_str(&body).unwrap_or(Value::Null));
-        (201, "Location: /issuer/requests/1\r\n", String::new())
-    } else {
-        (404, "", String::new())
-    };
-    write!(
-        stream,
-        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{extra}Content-Length: {}\r\nConnection: close\r\n\r\n{out}",
-        out.len()
-    )
 }

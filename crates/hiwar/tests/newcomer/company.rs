@@ -1,8 +1,7 @@
 //! A participant with software of its own: it publishes a DID document, asks for credentials, and takes
 //! what is brought to it.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +10,8 @@ use hiwar_claims::token::Claims;
 use hiwar_trust::did::Did;
 use hiwar_trust::time::Timestamp;
 use serde_json::{Value, json};
+
+use super::served::{header, serve};
 
 /// What was brought: where to, the header Authorization, the message.
 pub(crate) type Brought = (String, String, Value);
@@ -54,10 +55,18 @@ impl Company {
         let brought = Arc::new(Mutex::new(Vec::new()));
         let closed = Arc::new(AtomicBool::new(false));
         let (kept, shut) = (brought.clone(), closed.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                drop(answer(stream, &document, &kept, &shut));
+        serve(listener, move |head, body| {
+            if head.starts_with("GET /.well-known/did.json ") {
+                return (200, "", document.to_string());
             }
+            if shut.load(Ordering::Relaxed) {
+                return (503, "", String::new());
+            }
+            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            let token = header(head, "authorization").unwrap_or_default();
+            let message = serde_json::from_str(body).unwrap_or(Value::Null);
+            kept.lock().unwrap().push((path, token, message));
+            (200, "", String::new())
         });
         Self { did, key, brought, closed }
     }
@@ -75,52 +84,4 @@ impl Company {
     pub(crate) fn messages(&self) -> Vec<Brought> {
         self.brought.lock().unwrap().clone()
     }
-}
-
-fn answer(
-    mut stream: TcpStream,
-    document: &Value,
-    brought: &Mutex<Vec<Brought>>,
-    closed: &AtomicBool,
-) -> std::io::Result<()> {
-    let mut seen = Vec::new();
-    let mut part = [0; 8192];
-    let (head, body) = loop {
-        let count = stream.read(&mut part)?;
-        seen.extend_from_slice(&part[..count]);
-        let text = String::from_utf8_lossy(&seen).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = header(head, "content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
-            if body.len() >= length || count == 0 {
-                break (head.to_owned(), body.to_owned());
-            }
-        } else if count == 0 {
-            return Ok(());
-        }
-    };
-    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let (status, out) = if head.starts_with("GET /.well-known/did.json ") {
-        (200, document.to_string())
-    } else if closed.load(Ordering::Relaxed) {
-        (503, String::new())
-    } else {
-        let token = header(&head, "authorization").unwrap_or_default();
-        let message = serde_json::from_str(&body).unwrap_or(Value::Null);
-        brought.lock().unwrap().push((path, token, message));
-        (200, String::new())
-    };
-    write!(
-        stream,
-        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{out}",
-        out.len()
-    )
-}
-
-/// A header of a request or an answer.
-pub(crate) fn header(head: &str, name: &str) -> Option<String> {
-    let fits = |line: &str| {
-        let (found, value) = line.split_once(':')?;
-        found.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-    };
-    head.lines().find_map(fits)
 }

@@ -13,6 +13,8 @@
 pub(crate) mod authority;
 pub(crate) mod company;
 pub(crate) mod ministries;
+pub(crate) mod outsider;
+pub(crate) mod served;
 
 pub(crate) use ministries::Ministries;
 

@@ -11,12 +11,10 @@ pub(super) use processes::{
 };
 pub(super) use remote::{begin_transfer, catalog, negotiate, pull, push};
 
-use axum::body::Bytes;
 use axum::http::StatusCode;
 use hiwar_dataspace::connector::{Refusal, RefusalKind};
-use serde::de::DeserializeOwned;
 
-use super::ApiError;
+use super::{ApiError, body};
 
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
@@ -27,8 +25,4 @@ impl From<Refusal> for ApiError {
         };
         Self::new(status, refusal.code, refusal.reason)
     }
-}
-
-fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ApiError> {
-    crate::json::parse(bytes).map_err(|e| ApiError::bad_request(format!("the body: {e}")))
 }

@@ -58,7 +58,7 @@ impl From<KeptError> for Refusal {
 async fn take(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
     let claims = claims_of(shared)?;
     let is_known = |who: &Did| claims.kept.asked(who) || claims.config.accepts(who, None);
-    let (token, issuer) = claims.sender(headers, is_known, NOT_ASKED).await?;
+    let (token, issuer) = claims.known_sender(headers, is_known, NOT_ASKED).await?;
     let delivery = delivery::read(body).map_err(Refusal::bad_request)?;
     let Some(holder_pid) = delivery.holder_pid else {
         return take_unasked(claims, &token.iss, delivery.outcome, &issuer).await;

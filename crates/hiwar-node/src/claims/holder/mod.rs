@@ -23,13 +23,12 @@ use hiwar_claims::did::{DidDocument, DidDocumentError};
 use hiwar_claims::issuance::delivery::DELIVERY_BYTES_MAX;
 use hiwar_claims::issuance::offer::OFFER_BYTES_MAX;
 use hiwar_claims::query::QUERY_BYTES_MAX;
-use hiwar_claims::token::{self, Claims as TokenClaims, LEEWAY_SECONDS, TokenError};
+use hiwar_claims::token::{self, Claims as TokenClaims, TokenError};
 use hiwar_trust::did::Did;
 use serde_json::json;
 
 use super::verifier::{CHECK_LIMIT, ClaimsError};
 use super::{Claims, PATH};
-use crate::clock::now;
 use crate::node::Shared;
 pub(super) use access::Access;
 pub(crate) use asking::{AskError, Wanted};
@@ -140,7 +139,7 @@ impl Claims {
 
     /// Who sends a request, by a token that is good for this request only. `is_known` says whom this node
     /// deals with: nobody else is resolved, so a stranger cannot make it fetch anything.
-    async fn sender(
+    async fn known_sender(
         &self,
         headers: &HeaderMap,
         is_known: impl FnOnce(&Did) -> bool,
@@ -154,12 +153,6 @@ impl Claims {
         if !is_known(&issuer) {
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, unknown));
         }
-        let _one = self.fetching.try_acquire().map_err(|_| ClaimsError::Busy)?;
-        let document = self.resolve(&issuer).await?;
-        let claims = self.verify_token(&document, bearer)?;
-        let until = claims.exp.saturating_add(LEEWAY_SECONDS);
-        let admitted = self.memory().seen.admit(issuer.as_str(), &claims.jti, until, now().as_seconds());
-        admitted.map_err(ClaimsError::from)?;
-        Ok((claims, document))
+        Ok(self.sender(bearer).await?)
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn offers(State(shared): State<Arc<Shared>>, headers: HeaderMap
 
 async fn take(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
     let claims = claims_of(shared)?;
-    let (token, _) = claims.sender(headers, |who| claims.config.accepts(who, None), NOT_HEARD).await?;
+    let (token, _) = claims.known_sender(headers, |who| claims.config.accepts(who, None), NOT_HEARD).await?;
     let offer = offer::read(body).map_err(Refusal::bad_request)?;
     if offer.issuer != token.iss {
         let (names, sends) = (offer.issuer, token.iss);

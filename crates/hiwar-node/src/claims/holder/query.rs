@@ -37,7 +37,7 @@ pub(super) async fn presentation_query(
 
 async fn answer(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Vec<String>, Refusal> {
     let claims = claims_of(shared)?;
-    let (token, _) = claims.sender(headers, |who| claims.gave_access_to(who), NOT_OURS).await?;
+    let (token, _) = claims.known_sender(headers, |who| claims.gave_access_to(who), NOT_OURS).await?;
     let access = token.token.as_deref().ok_or(ClaimsError::NoAccessToken)?;
     let access = claims.access_of(&token.iss, access);
     let access = access.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, NOT_OURS))?;

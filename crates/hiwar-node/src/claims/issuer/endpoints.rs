@@ -2,7 +2,6 @@
 //! read of an issuer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,7 +12,7 @@ use axum::routing::{get, post};
 use hiwar_claims::issuance::metadata;
 use hiwar_claims::issuance::request::{self, REQUEST_BYTES_MAX};
 use hiwar_claims::issuance::state::{CredentialStatus, RequestState};
-use hiwar_claims::token::{self, Claims as TokenClaims, LEEWAY_SECONDS};
+use hiwar_claims::token::{self, LEEWAY_SECONDS};
 use hiwar_dataspace::connector::{Refusal, RefusalKind};
 use hiwar_dialogue::ledger::Standing;
 use hiwar_store::dataspace::{Issuance, IssuanceState, Tx, Wanted};
@@ -22,18 +21,14 @@ use hiwar_trust::time::Timestamp;
 use serde_json::json;
 
 use super::config::PEERS;
-use super::make::refused;
-use super::{PATH, Terms, lists, new_id};
+use super::{DAY_MS, PATH, Terms, lists, new_id};
 use crate::claims::Claims;
 use crate::claims::verifier::ClaimsError;
 use crate::clock::now;
 use crate::node::Shared;
 
-/// The longest that somebody waits while his keys are fetched.
-const CHECK_LIMIT: Duration = Duration::from_secs(20);
 /// Most requests of one holder within a day.
 const HOLDER_DAY_MAX: u32 = 256;
-const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Most requests of one holder, and of all, that wait for a person.
 const WAITING_OF_HOLDER_MAX: u32 = 16;
 const WAITING_MAX: u32 = 1000;
@@ -101,19 +96,6 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Unserved> {
     })
 }
 
-impl Claims {
-    /// Who made a token, after everything about it was checked. Each token is good for one request.
-    async fn asker(&self, bearer: &str) -> Result<TokenClaims, ClaimsError> {
-        let issuer = token::peek_issuer(bearer)?;
-        let _one = self.fetching.try_acquire().map_err(|_| ClaimsError::Busy)?;
-        let document = tokio::time::timeout(CHECK_LIMIT, self.resolve(&issuer)).await;
-        let claims = self.verify_token(&document.map_err(|_| ClaimsError::TooLong)??, bearer)?;
-        let until = claims.exp.saturating_add(LEEWAY_SECONDS);
-        self.memory().seen.admit(claims.iss.as_str(), &claims.jti, until, now().as_seconds())?;
-        Ok(claims)
-    }
-}
-
 /// Whether the rules give everything that is wanted to a holder without a person.
 async fn is_automatic(shared: &Shared, claims: &Claims, holder: &Did, wanted: &[Wanted]) -> bool {
     let rules: Vec<&Vec<String>> = wanted
@@ -154,30 +136,21 @@ async fn ask(
             bad(format!("the credential object {id:?} is not in the metadata; GET {PATH}/metadata lists those there are"))
         })?);
     }
-    let token = claims.asker(bearer).await?;
+    let (token, _) = claims.sender(bearer).await?;
     let automatic = is_automatic(&shared, &claims, &token.iss, &wanted).await;
     let at = now();
+    let holder = token.iss.as_str().to_owned();
     let mut issuance = Issuance {
-        id: new_id()?,
-        holder: token.iss.as_str().to_owned(),
         holder_pid: Some(asked.holder_pid),
         access: token.token.clone(),
-        wanted,
-        state: IssuanceState::Waiting,
-        reason: None,
-        created: at,
-        due: None,
-        attempts: 0,
-        problem: None,
-        decided: None,
-        delivered: None,
+        ..Issuance::new(new_id()?, holder, wanted, at)
     };
     let place = format!("{}/requests/{}", claims.issuer_address(), issuance.id);
     let maker = claims.clone();
     let kept = shared.dataspace().desk.run(move |tx| {
         let until = token.exp.saturating_add(LEEWAY_SECONDS);
         if !tx.take_token(token.iss.as_str(), &token.jti, until, at.as_seconds())? {
-            return Err(refused("token-used", "the token was used before; make a new one"));
+            return Err(Refusal::bad("token-used", "the token was used before; make a new one"));
         }
         admit(tx, &issuance.holder, automatic, at)?;
         if automatic {
@@ -196,7 +169,7 @@ async fn ask(
 fn admit(tx: &Tx<'_>, holder: &str, automatic: bool, at: Timestamp) -> Result<(), Refusal> {
     if tx.issuances_since(holder, at.plus_millis(-DAY_MS))? >= HOLDER_DAY_MAX {
         let rule = format!("at most {HOLDER_DAY_MAX} requests of one participant are taken within a day");
-        return Err(refused("too-many", rule));
+        return Err(Refusal::bad("too-many", rule));
     }
     if automatic {
         return Ok(());
@@ -204,10 +177,10 @@ fn admit(tx: &Tx<'_>, holder: &str, automatic: bool, at: Timestamp) -> Result<()
     let (all, own) = tx.issuances_waiting(holder)?;
     if own >= WAITING_OF_HOLDER_MAX {
         let rule = format!("{own} requests of yours wait for a decision; wait for them");
-        return Err(refused("too-many", rule));
+        return Err(Refusal::bad("too-many", rule));
     }
     if all >= WAITING_MAX {
-        return Err(refused("too-many", "too many requests wait for a decision; try again later"));
+        return Err(Refusal::bad("too-many", "too many requests wait for a decision; try again later"));
     }
     Ok(())
 }
@@ -227,7 +200,7 @@ async fn status(
     // Nothing is fetched for a request that there is not.
     let issuance = found.filter(|issuance| issuance.holder == said.as_str()).ok_or_else(none)?;
     let holder_pid = issuance.holder_pid.ok_or_else(none)?;
-    claims.asker(bearer).await?;
+    claims.sender(bearer).await?;
     let state = match issuance.state {
         IssuanceState::Waiting => RequestState::Received,
         IssuanceState::Issued => RequestState::Issued,

@@ -3,12 +3,13 @@
 use hiwar_claims::credential::CREDENTIAL_BYTES_MAX;
 use hiwar_claims::issuance::issue::{self, NewCredential};
 use hiwar_claims::issuance::list::ENTRIES;
-use hiwar_dataspace::connector::{Refusal, RefusalKind};
+use hiwar_dataspace::connector::Refusal;
 use hiwar_store::dataspace::{Issuance, IssuanceState, IssuedCredential, Tx, Wanted};
 use hiwar_trust::did::Did;
 use hiwar_trust::time::Timestamp;
 use serde_json::{Map, Value};
 
+use super::DAY_MS;
 use super::config::{CLAIMS_MAX, profile};
 use crate::claims::Claims;
 use crate::clock::random;
@@ -17,7 +18,6 @@ use crate::dataspace::failed;
 /// How often a place is drawn until a free one is found. Lists are given to one half only, so that each draw
 /// succeeds at least every second time.
 const DRAWS_MAX: u32 = 64;
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// What a person decided beside the rules.
 #[derive(Clone, Debug, Default)]
@@ -26,16 +26,6 @@ pub(crate) struct Terms {
     pub(crate) claims: Map<String, Value>,
     /// Until when it holds, in place of the configured number of days.
     pub(crate) until: Option<Timestamp>,
-}
-
-/// A refusal of what is asked for.
-pub(super) fn refused(code: &'static str, reason: impl Into<String>) -> Refusal {
-    Refusal {
-        kind: RefusalKind::BadRequest,
-        code,
-        reason: reason.into(),
-        pids: (String::new(), String::new()),
-    }
 }
 
 /// A new identifier: a UUID of version 4 (RFC 9562, section 5.4).
@@ -87,18 +77,21 @@ impl Claims {
     ) -> Result<IssuedCredential, Refusal> {
         let offered = self.issuer_config().types.get(&wanted.kind);
         let (Some(offered), Some(profile)) = (offered, profile(&wanted.profile)) else {
-            return Err(refused("not-offered", format!("{} is not issued here any more", wanted.kind)));
+            return Err(Refusal::bad("not-offered", format!("{} is not issued here any more", wanted.kind)));
         };
         let holder: Did = issuance.holder.parse().map_err(failed)?;
         let mut subject = offered.subject();
         subject.extend(terms.claims.clone());
         if subject.len() > CLAIMS_MAX || subject.contains_key("id") {
             let rule = format!("at most {CLAIMS_MAX} claims, and none of them id, which is the holder");
-            return Err(refused("claims", rule));
+            return Err(Refusal::bad("claims", rule));
         }
         let until = terms.until.unwrap_or_else(|| at.plus_millis(i64::from(offered.days) * DAY_MS));
         if until <= at {
-            return Err(refused("until", format!("the credential would end at {until}, before it begins")));
+            return Err(Refusal::bad(
+                "until",
+                format!("the credential would end at {until}, before it begins"),
+            ));
         }
         let (list, place) = self.place(tx, &wanted.profile)?;
         let id = format!("urn:uuid:{}", new_id()?);
@@ -121,7 +114,7 @@ impl Claims {
         if jwt.len() > CREDENTIAL_BYTES_MAX {
             let rule =
                 format!("the credential would have {} bytes; at most {CREDENTIAL_BYTES_MAX}", jwt.len());
-            return Err(refused("claims", rule));
+            return Err(Refusal::bad("claims", rule));
         }
         Ok(IssuedCredential {
             id,

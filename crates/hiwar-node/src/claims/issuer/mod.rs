@@ -26,6 +26,8 @@ pub(crate) use make::{Terms, new_id};
 
 /// The path of the Issuer Service below the node's address.
 pub const PATH: &str = "/dcp/1.0/issuer";
+/// A day.
+pub(crate) const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// What a running issuer holds in memory.
 #[derive(Default)]

@@ -1,0 +1,23 @@
+not-json = this is no JSON: { $problem }
+not-toml = this is no TOML: { $problem }
+too-long = this is longer than { $most } bytes; shorten it
+not-complete = something that is needed is missing
+twice = this field is here twice; keep one
+missing = this field is missing; add it
+missing-choice = this field is missing; write one of: { $choices }
+unknown = there is no field of this name here; the fields are: { $known }
+unknown-meant = there is no field of this name here; did you mean { $meant }?
+not-object = this must be an object with named fields
+not-list = this must be a list
+too-many = this list has more than { $most } items; divide it
+not-text = this must be a text in quotation marks
+empty-text = this text is empty; write something or leave the field out
+control-character = this text has a control character; only line breaks and tabs are allowed
+not-boolean = this must be true or false, without quotation marks
+not-integer = this must be a whole number, without quotation marks
+not-count = this must be a whole number, 0 or more, without quotation marks
+not-date-text = this must be a date in quotation marks, such as "2019-07-04"
+not-date = "{ $found }" is no date; write year, month and day, such as 2019-07-04
+not-texts = this must be texts by language, such as en = "…" and ko = "…"
+not-language-tag = "{ $found }" is no language tag; write en, ko, ja, ar or another one of BCP 47
+not-one-of = "{ $found }" is not possible here; write one of: { $choices }

@@ -1,0 +1,23 @@
+not-json = JSON ではありません:{ $problem }
+not-toml = TOML ではありません:{ $problem }
+too-long = { $most } バイトを超えています。短くしてください
+not-complete = 必要な項目が欠けています
+twice = この項目が二つあります。一つだけ残してください
+missing = この項目がありません。追加してください
+missing-choice = この項目がありません。次のいずれかを書いてください:{ $choices }
+unknown = この名前の項目はここにはありません。書ける項目:{ $known }
+unknown-meant = この名前の項目はここにはありません。{ $meant } のことでしょうか
+not-object = 名前の付いた項目からなるオブジェクトでなければなりません
+not-list = リストでなければなりません
+too-many = リストの項目が { $most } を超えています。分けてください
+not-text = 引用符で囲んだ文字列でなければなりません
+empty-text = 文が空です。何か書くか、項目を省いてください
+control-character = 制御文字があります。使えるのは改行とタブだけです
+not-boolean = 引用符なしの true か false でなければなりません
+not-integer = 引用符なしの整数でなければなりません
+not-count = 引用符なしの 0 以上の整数でなければなりません
+not-date-text = "2019-07-04" のように引用符で囲んだ日付でなければなりません
+not-date = "{ $found }" は日付ではありません。2019-07-04 のように年、月、日を書いてください
+not-texts = en = "…"、ko = "…" のように言語ごとの文でなければなりません
+not-language-tag = "{ $found }" は言語タグではありません。en、ko、ja、ar、または他の BCP 47 タグを書いてください
+not-one-of = "{ $found }" はここでは使えません。次のいずれかを書いてください:{ $choices }

@@ -1,0 +1,23 @@
+not-json = JSON 형식이 아닙니다: { $problem }
+not-toml = TOML 형식이 아닙니다: { $problem }
+too-long = { $most }바이트보다 깁니다. 줄여 주십시오
+not-complete = 필요한 항목이 빠져 있습니다
+twice = 이 항목이 두 번 있습니다. 하나만 남기십시오
+missing = 이 항목이 없습니다. 추가하십시오
+missing-choice = 이 항목이 없습니다. 다음 중 하나를 쓰십시오: { $choices }
+unknown = 여기에 이런 이름의 항목은 없습니다. 가능한 항목: { $known }
+unknown-meant = 여기에 이런 이름의 항목은 없습니다. { $meant }을(를) 뜻하셨습니까?
+not-object = 이름이 붙은 항목들로 된 객체여야 합니다
+not-list = 목록이어야 합니다
+too-many = 목록의 항목이 { $most }개보다 많습니다. 나누어 주십시오
+not-text = 따옴표로 묶은 글이어야 합니다
+empty-text = 글이 비어 있습니다. 내용을 쓰거나 항목을 빼십시오
+control-character = 제어 문자가 있습니다. 줄바꿈과 탭만 쓸 수 있습니다
+not-boolean = 따옴표 없이 true 또는 false여야 합니다
+not-integer = 따옴표 없는 정수여야 합니다
+not-count = 따옴표 없는 0 이상의 정수여야 합니다
+not-date-text = "2019-07-04"처럼 따옴표로 묶은 날짜여야 합니다
+not-date = "{ $found }"은(는) 날짜가 아닙니다. 2019-07-04처럼 연, 월, 일을 쓰십시오
+not-texts = en = "…", ko = "…"처럼 언어별 글이어야 합니다
+not-language-tag = "{ $found }"은(는) 언어 태그가 아닙니다. en, ko, ja, ar 또는 다른 BCP 47 태그를 쓰십시오
+not-one-of = 여기에는 "{ $found }"을(를) 쓸 수 없습니다. 다음 중 하나를 쓰십시오: { $choices }

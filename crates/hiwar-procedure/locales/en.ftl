@@ -1,0 +1,1 @@
+# Keep the messages in the order of en.ftl.
