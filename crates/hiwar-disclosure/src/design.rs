@@ -265,7 +265,6 @@ mod tests {
             "dimensions[1].codes",
             "rules.minimum_frequency",
             "rules.prior_posterior",
-            "rules.p_percent",
             "more",
         ] {
             assert!(fields.contains(&field.to_owned()), "{field} is not in {fields:?}");

@@ -40,6 +40,19 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
+impl Faults {
+    /// All faults in words, one a line.
+    pub fn say(&self, messages: &hiwar_form::Messages, language: hiwar_form::Language) -> String {
+        let lines = self.0.iter().map(|fault| {
+            let args: Vec<(&str, &str)> =
+                fault.args.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let text = messages.say(language, fault.code, &args);
+            if fault.field.is_empty() { text } else { format!("{}: {text}", fault.field) }
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
 impl Fault {
     pub(crate) fn new(field: impl Into<String>, code: &'static str) -> Self {
         Self { field: quoted(&field.into()), code, args: Vec::new() }

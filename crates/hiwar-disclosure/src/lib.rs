@@ -29,6 +29,17 @@ pub mod sdmx;
 mod search;
 pub mod table;
 
+/// What faults and refusals say, in four languages; keys are [`Fault::code`], [`Refusal::key`] and
+/// [`rules::Sensitivity::key`].
+pub fn messages() -> hiwar_form::Messages {
+    hiwar_form::Messages::new([
+        include_str!("../locales/en.ftl"),
+        include_str!("../locales/ko.ftl"),
+        include_str!("../locales/ja.ftl"),
+        include_str!("../locales/ar.ftl"),
+    ])
+}
+
 pub use code::{Code, Id, Party, Percent, Period};
 pub use design::Design;
 pub use fault::{Fault, Faults};
