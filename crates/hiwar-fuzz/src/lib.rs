@@ -17,7 +17,8 @@ pub mod runner;
 pub mod sample;
 
 use bodies::{
-    claims, dataspace, entry, evidence, http, identity, json, key, merkle, note, radar, receipt, text, wire,
+    claims, dataspace, disclosure, entry, evidence, http, identity, json, key, merkle, note, radar, receipt,
+    text, wire,
 };
 
 /// A fuzz target: its name, its body, and its valid inputs.
@@ -83,6 +84,10 @@ pub const TARGETS: &[Target] = &[
     ("claims_request_status", claims::claims_request_status, claims::claims_request_status_seeds),
     ("claims_offer", claims::claims_offer, claims::claims_offer_seeds),
     ("claims_delivery", claims::claims_delivery, claims::claims_delivery_seeds),
+    ("disclosure_report", disclosure::disclosure_report, disclosure::disclosure_report_seeds),
+    ("disclosure_design", disclosure::disclosure_design, disclosure::disclosure_design_seeds),
+    ("disclosure_sdmx", disclosure::disclosure_sdmx, disclosure::disclosure_sdmx_seeds),
+    ("disclosure_proof", disclosure::disclosure_proof, disclosure::disclosure_proof_seeds),
 ];
 
 /// The target with this name.

@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod dataspace;
+pub mod disclosure;
 pub mod entry;
 pub mod evidence;
 pub mod http;
