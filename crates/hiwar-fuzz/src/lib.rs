@@ -17,8 +17,8 @@ pub mod runner;
 pub mod sample;
 
 use bodies::{
-    arrangement, claims, dataspace, entry, evidence, http, identity, json, key, measure, merkle, note, radar,
-    receipt, text, wire,
+    arrangement, claims, dataspace, disclosure, entry, evidence, http, identity, json, key, measure, merkle,
+    note, radar, receipt, text, wire,
 };
 
 /// A fuzz target: its name, its body, and its valid inputs.
@@ -87,6 +87,10 @@ pub const TARGETS: &[Target] = &[
     ("measure_document", measure::measure_document, measure::measure_document_seeds),
     ("measure_gta", measure::measure_gta, measure::measure_gta_seeds),
     ("arrangement", arrangement::arrangement, arrangement::arrangement_seeds),
+    ("disclosure_report", disclosure::disclosure_report, disclosure::disclosure_report_seeds),
+    ("disclosure_design", disclosure::disclosure_design, disclosure::disclosure_design_seeds),
+    ("disclosure_sdmx", disclosure::disclosure_sdmx, disclosure::disclosure_sdmx_seeds),
+    ("disclosure_proof", disclosure::disclosure_proof, disclosure::disclosure_proof_seeds),
 ];
 
 /// The target with this name.

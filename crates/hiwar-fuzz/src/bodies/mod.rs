@@ -3,6 +3,7 @@
 pub mod arrangement;
 pub mod claims;
 pub mod dataspace;
+pub mod disclosure;
 pub mod entry;
 pub mod evidence;
 pub mod http;
