@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// Article 17).
 fn arrangement(both: &Ministries, four_eyes: &[&str]) -> Value {
     let texts = |en: &str| json!({ "en": en, "ko": en, "ja": en, "ar": en });
-    json!({
+    let mut content = json!({
         "id": "directors", "version": 1, "title": texts("Directors"),
         "parties": [
             { "code": "KR", "did": both.motie_did, "name": texts("Ministry A") },
@@ -39,10 +39,13 @@ fn arrangement(both: &Ministries, four_eyes: &[&str]) -> Value {
             },
         ],
         "marking": { "cap": "TLP:AMBER", "community": texts("The two ministries") },
-        "languages": { "required": [], "prevailing": "en" },
+        "languages": { "required": ["en"], "prevailing": "en" },
         "exercise": { "allowed": true, "banner": texts("Exercise") },
-        "four-eyes": four_eyes,
-    })
+    });
+    if !four_eyes.is_empty() {
+        content["four-eyes"] = json!(four_eyes);
+    }
+    content
 }
 
 struct Story {
@@ -178,7 +181,7 @@ fn ministers_meet_agree_and_the_next_agenda_writes_itself() {
     let held = ["--attendance", "KR=5", "--attendance", "JP=6", "--starts", "2024-04-22T05:00:00.000Z"];
     let held = [&["meeting", "held", &meeting][..], &held, &["--ends", "2024-04-22T06:40:00.000Z"]].concat();
     story.motie(&held).ok();
-    let commitment = |owner: &str, en: &str, due: &str| json!({ "owner": owner, "texts": { "en": en }, "due": { "date": due }, "evidence": "a paper" });
+    let commitment = |owner: &str, en: &str, due: &str| json!({ "owner": owner, "texts": { "en": en }, "due": { "date": due }, "evidence": { "en": "a paper" } });
     let minutes = story.file(
         "minutes.json",
         &json!({

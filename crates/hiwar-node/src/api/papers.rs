@@ -52,7 +52,7 @@ pub(super) async fn duties(
     let now = now();
     let dialogues = match &which.dialogue {
         Some(one) => vec![entry_id(one)?],
-        None => shared.procedure.watched().await?,
+        None => shared.procedure.watched(&shared).await?,
     };
     let mut found = Vec::new();
     for id in dialogues {

@@ -35,6 +35,7 @@ const VIEWS_MAX: usize = 64;
 pub(crate) struct Procedure {
     store: Arc<Mutex<ProcedureStore>>,
     views: Mutex<BTreeMap<DialogueId, Arc<View>>>,
+    watch: tokio::sync::Mutex<Option<timer::Watch>>,
 }
 
 /// The procedures of a dialogue as far as this node holds its entries.
@@ -73,7 +74,7 @@ impl Procedure {
     /// Opens the store in the node's folder.
     pub(crate) fn open(dir: &Path) -> Result<Self, StorageError> {
         let store = Arc::new(Mutex::new(ProcedureStore::open(dir)?));
-        Ok(Self { store, views: Mutex::default() })
+        Ok(Self { store, views: Mutex::default(), watch: tokio::sync::Mutex::default() })
     }
 
     /// The procedures of a dialogue, up to its last entry.

@@ -31,20 +31,22 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// What is watched.
 #[derive(Default)]
-struct Watch {
+pub(super) struct Watch {
     /// Entries up to here were looked through.
     scanned: Seq,
     /// Dialogues with an arrangement, and when something becomes due in each.
     dialogues: BTreeMap<DialogueId, Option<Timestamp>>,
+    /// Watched dialogues with entries that were not looked at yet.
+    touched: BTreeSet<DialogueId>,
 }
 
 /// Runs until the node stops.
 pub(crate) async fn tell(shared: Arc<Shared>) {
     let mut commits = shared.writer.commits();
-    let mut watch = None;
+    let mut started = false;
     loop {
         commits.mark_unchanged();
-        let wait = match round(&shared, &mut watch).await {
+        let wait = match round(&shared, &mut started).await {
             Ok(Some(next)) => {
                 let left = u64::try_from(next.millis_since(now())).unwrap_or_default();
                 Duration::from_millis(left).min(SLEEP_MAX)
@@ -52,7 +54,7 @@ pub(crate) async fn tell(shared: Arc<Shared>) {
             Ok(None) => SLEEP_MAX,
             Err(problem) => {
                 tracing::error!(%problem, "duties cannot be looked at now");
-                watch = None;
+                started = false;
                 RETRY
             }
         };
@@ -69,23 +71,20 @@ pub(crate) async fn tell(shared: Arc<Shared>) {
     }
 }
 
-/// Looks at what is new or due; returns when something becomes due next.
-async fn round(shared: &Arc<Shared>, watch: &mut Option<Watch>) -> Result<Option<Timestamp>, StoreError> {
+/// Looks at what is new or due; returns when something becomes due next. In the first round everything is looked
+/// at.
+async fn round(shared: &Arc<Shared>, started: &mut bool) -> Result<Option<Timestamp>, StoreError> {
     let procedure = &shared.procedure;
-    let (watch, mut look) = match watch {
-        Some(watch) => {
-            let now = now();
-            let due = watch.dialogues.iter().filter(|(_, next)| next.is_some_and(|next| next <= now));
-            let due: BTreeSet<DialogueId> = due.map(|(dialogue, _)| *dialogue).collect();
-            (watch, due)
-        }
-        None => {
-            let started = start(shared).await?;
-            let all = started.dialogues.keys().copied().collect();
-            (watch.insert(started), all)
-        }
+    let mut watch = procedure.watch.lock().await;
+    let watch = current(shared, &mut watch).await?;
+    let touched = std::mem::take(&mut watch.touched);
+    let all = !*started;
+    let time = now();
+    let is_due = |(dialogue, next): &(&DialogueId, &Option<Timestamp>)| {
+        all || touched.contains(dialogue) || next.is_some_and(|next| next <= time)
     };
-    look.extend(scan(shared, watch).await?);
+    let look: Vec<DialogueId> =
+        watch.dialogues.iter().filter(is_due).map(|(dialogue, _)| *dialogue).collect();
     for dialogue in look {
         let view = procedure.view(shared, dialogue).await?;
         let now = now();
@@ -99,7 +98,21 @@ async fn round(shared: &Arc<Shared>, watch: &mut Option<Watch>) -> Result<Option
         }
         watch.dialogues.insert(dialogue, next_instant(&duties, now));
     }
+    *started = true;
     Ok(watch.dialogues.values().copied().flatten().min())
+}
+
+/// What is watched, up to the last entry.
+async fn current<'w>(
+    shared: &Arc<Shared>,
+    watch: &'w mut Option<Watch>,
+) -> Result<&'w mut Watch, StoreError> {
+    let watch = match watch {
+        Some(watch) => watch,
+        None => watch.insert(start(shared).await?),
+    };
+    scan(shared, watch).await?;
+    Ok(watch)
 }
 
 async fn start(shared: &Arc<Shared>) -> Result<Watch, StoreError> {
@@ -107,18 +120,21 @@ async fn start(shared: &Arc<Shared>) -> Result<Watch, StoreError> {
     // A store that came back from a backup may be behind.
     let behind = shared.read(move |reader| Ok(reader.entry(scanned)?.is_none())).await?;
     let dialogues = dialogues.iter().filter_map(|name| Some((EntryId(name.parse().ok()?), None)));
-    Ok(Watch { scanned: if behind { 0 } else { scanned }, dialogues: dialogues.collect() })
+    Ok(Watch {
+        scanned: if behind { 0 } else { scanned },
+        dialogues: dialogues.collect(),
+        touched: BTreeSet::new(),
+    })
 }
 
-/// Looks through new entries; returns the watched dialogues that have some.
-async fn scan(shared: &Arc<Shared>, watch: &mut Watch) -> Result<BTreeSet<DialogueId>, StoreError> {
+/// Looks through new entries for arrangements, and notes the watched dialogues that have some.
+async fn scan(shared: &Arc<Shared>, watch: &mut Watch) -> Result<(), StoreError> {
     // In canonical JSON the quotation marks of a text are escaped, so this is a member and no text.
     let mark = format!("\"type\":\"{}\"", ActKind::Arrangement.type_name());
-    let mut touched = BTreeSet::new();
     loop {
         let (after, bytes) = (watch.scanned, mark.clone());
         let page = shared.read(move |reader| reader.dialogues_touched(after, SCAN, bytes.as_bytes())).await?;
-        let Some(Touched { last, dialogues }) = page else { return Ok(touched) };
+        let Some(Touched { last, dialogues }) = page else { return Ok(()) };
         let is_new =
             |(dialogue, arranged): &&(DialogueId, bool)| *arranged && !watch.dialogues.contains_key(dialogue);
         let new: Vec<DialogueId> = dialogues.iter().filter(is_new).map(|(dialogue, _)| *dialogue).collect();
@@ -129,7 +145,9 @@ async fn scan(shared: &Arc<Shared>, watch: &mut Watch) -> Result<BTreeSet<Dialog
         }
         watch.dialogues.extend(new.into_iter().map(|dialogue| (dialogue, None)));
         let watched = dialogues.into_iter().map(|(dialogue, _)| dialogue);
-        touched.extend(watched.filter(|dialogue| watch.dialogues.contains_key(dialogue)));
+        let touched: Vec<DialogueId> =
+            watched.filter(|dialogue| watch.dialogues.contains_key(dialogue)).collect();
+        watch.touched.extend(touched);
         watch.scanned = last;
     }
 }
@@ -161,9 +179,9 @@ impl Procedure {
         self.keep(move |store| store.told(most)).await
     }
 
-    /// Dialogues with an arrangement.
-    pub(crate) async fn watched(&self) -> Result<Vec<DialogueId>, StoreError> {
-        let (_, names) = self.keep(|store| store.watched()).await?;
-        Ok(names.iter().filter_map(|name| Some(EntryId(name.parse().ok()?))).collect())
+    /// Dialogues with an arrangement, up to the last entry.
+    pub(crate) async fn watched(&self, shared: &Arc<Shared>) -> Result<Vec<DialogueId>, StoreError> {
+        let mut watch = self.watch.lock().await;
+        Ok(current(shared, &mut watch).await?.dialogues.keys().copied().collect())
     }
 }
