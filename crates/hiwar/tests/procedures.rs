@@ -230,3 +230,42 @@ fn ministers_meet_agree_and_the_next_agenda_writes_itself() {
         "15 d",
     ]);
 }
+
+/// The alert was told by telephone three days ago and is entered now, so its duty is overdue by two days, and one
+/// day ago it went to the ministers.
+#[test]
+fn what_became_due_is_told_once_also_across_restarts() {
+    let mut story = Story::arranged(&[]);
+    let day_ms = 86_400_000;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let then =
+        jiff::Timestamp::from_millisecond(i64::try_from(now.as_millis()).unwrap() - 3 * day_ms).unwrap();
+    let mut content = alert();
+    content["re-entry"] =
+        json!({ "happened-at": format!("{then:.3}"), "channel": "phone", "note": "officer on duty" });
+    let file = story.file("alert.json", &content);
+    let notice = story.motie(&["notice", "send", &story.dialogue, &file]).ok().word();
+    story.both.arrived("meti", &story.dialogue, &notice);
+    let told = |story: &Story| story.meti(&["duty", "told", "--format", "json"]).ok().json();
+    until("the stages are told", || {
+        told(&story)["stages"].as_array().is_some_and(|stages| stages.len() == 3)
+    });
+    let first = told(&story);
+    let kinds: Vec<&Value> =
+        first["stages"].as_array().unwrap().iter().map(|stage| &stage["duty"]["stage"]["kind"]).collect();
+    assert!(kinds.contains(&&json!("reminder")) && kinds.contains(&&json!("overdue")), "{first}");
+    assert!(kinds.contains(&&json!("escalated")), "{first}");
+    story.meti(&["duty", "list"]).ok().shows(&["overdue", "ministers"]);
+    story.both.kill("meti");
+    story.both.start("meti");
+    let proof = format!("/api/v1/dialogues/{}/proof/{notice}", story.dialogue);
+    let (status, proof) = newcomer::api(&story.both.person.path("meti"), "GET", &proof, b"");
+    assert_eq!(status, 200, "{proof}");
+    assert_eq!(proof["flags"][0]["flag"], "re-entered", "{proof}");
+    assert!(proof["flags"][0]["texts"]["ar"].as_str().is_some_and(|text| !text.is_empty()));
+    // Whoever takes note after the term was late, and nothing is told again.
+    let noted = story.meti(&["dialogue", "ack", &notice]).ok().word();
+    story.both.arrived("motie", &story.dialogue, &noted);
+    story.meti(&["duty", "list", "--all"]).ok().shows(&["met-late"]);
+    assert_eq!(told(&story), first);
+}
