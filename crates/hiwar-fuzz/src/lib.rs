@@ -17,7 +17,8 @@ pub mod runner;
 pub mod sample;
 
 use bodies::{
-    claims, dataspace, entry, evidence, http, identity, json, key, merkle, note, radar, receipt, text, wire,
+    claims, dataspace, entry, evidence, http, identity, json, key, meeting, merkle, note, radar, receipt,
+    text, wire,
 };
 
 /// A fuzz target: its name, its body, and its valid inputs.
@@ -83,6 +84,8 @@ pub const TARGETS: &[Target] = &[
     ("claims_request_status", claims::claims_request_status, claims::claims_request_status_seeds),
     ("claims_offer", claims::claims_offer, claims::claims_offer_seeds),
     ("claims_delivery", claims::claims_delivery, claims::claims_delivery_seeds),
+    ("meeting_form", meeting::meeting_form, meeting::meeting_form_seeds),
+    ("calendar_reply", meeting::calendar_reply, meeting::calendar_reply_seeds),
 ];
 
 /// The target with this name.

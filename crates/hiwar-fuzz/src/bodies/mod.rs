@@ -8,6 +8,7 @@ pub mod http;
 pub mod identity;
 pub mod json;
 pub mod key;
+pub mod meeting;
 pub mod merkle;
 pub mod note;
 pub mod radar;
