@@ -17,8 +17,8 @@ pub mod runner;
 pub mod sample;
 
 use bodies::{
-    arrangement, claims, dataspace, disclosure, entry, evidence, http, identity, json, key, measure, merkle,
-    note, radar, receipt, text, wire,
+    arrangement, claims, dataspace, disclosure, entry, evidence, http, identity, json, key, measure, meeting,
+    merkle, note, radar, receipt, text, wire,
 };
 
 /// A fuzz target: its name, its body, and its valid inputs.
@@ -91,6 +91,8 @@ pub const TARGETS: &[Target] = &[
     ("disclosure_design", disclosure::disclosure_design, disclosure::disclosure_design_seeds),
     ("disclosure_sdmx", disclosure::disclosure_sdmx, disclosure::disclosure_sdmx_seeds),
     ("disclosure_proof", disclosure::disclosure_proof, disclosure::disclosure_proof_seeds),
+    ("meeting_form", meeting::meeting_form, meeting::meeting_form_seeds),
+    ("calendar_reply", meeting::calendar_reply, meeting::calendar_reply_seeds),
 ];
 
 /// The target with this name.

@@ -74,6 +74,7 @@ clock-re-entered = أُبلغ خارج الشبكة في { $happened } كما ي
 ## meetings and commitments
 agreed-no-party = { $author } ليس طرفًا في ترتيب هذا الحوار، فلا أثر لهذا
 agreed-no-such-party = لا يوجد طرف { $party }؛ اكتب الرمز الوارد في الترتيب
+agreed-no-such-body = لا توجد هيئة { $body }؛ هيئات الترتيب: { $known }
 agreed-language-missing = ينقص نص بلغة { $language }؛ والترتيب يشترطه
 agreed-unreadable = تعذرت قراءة المحتوى: الحقل { $field }، ومجموع الأخطاء { $number }
 agreed-not-code = "{ $found }" ليس رمزًا؛ اكتب من 1 إلى 64 حرفًا لاتينيًا أو رقمًا أو نقطة أو شرطة، مثل KR أو wg-1

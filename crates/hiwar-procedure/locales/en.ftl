@@ -74,6 +74,7 @@ clock-re-entered = told outside of the network at { $happened }, as its author s
 ## meetings and commitments
 agreed-no-party = { $author } is no party of this dialogue's arrangement, so this has no effect
 agreed-no-such-party = there is no party { $party }; write the code that the arrangement gives it
+agreed-no-such-body = there is no body { $body }; the arrangement has: { $known }
 agreed-language-missing = a text in { $language } is missing; the arrangement requires it
 agreed-unreadable = its content cannot be read: field { $field } and { $number } faults in all
 agreed-not-code = "{ $found }" is no code; write 1 to 64 letters, digits, points and hyphens, such as KR or wg-1

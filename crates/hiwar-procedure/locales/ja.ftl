@@ -74,6 +74,7 @@ clock-re-entered = 作成者によれば { $happened } にネットワークの�
 ## meetings and commitments
 agreed-no-party = { $author } はこの対話の取決めの当事者ではないため、効力がありません
 agreed-no-such-party = { $party } という当事者はありません。取決めにある記号を書いてください
+agreed-no-such-body = { $body } という機関はありません。取決めにある機関: { $known }
 agreed-language-missing = { $language } の文がありません。取決めが求めています
 agreed-unreadable = 内容を読めません: 項目 { $field }、誤りは全部で { $number } 件
 agreed-not-code = "{ $found }" は記号ではありません。KR や wg-1 のように英数字、点、ハイフン 1～64 字で書いてください

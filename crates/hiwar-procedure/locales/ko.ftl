@@ -74,6 +74,7 @@ clock-re-entered = 작성자의 말로는 { $happened }에 망 밖에서 알렸�
 ## meetings and commitments
 agreed-no-party = { $author }는 이 대화의 약정 당사자가 아니므로 효력이 없습니다
 agreed-no-such-party = { $party } 당사자는 없습니다. 약정에 적힌 부호를 쓰십시오
+agreed-no-such-body = { $body } 기구는 없습니다. 약정에 있는 기구: { $known }
 agreed-language-missing = { $language } 글이 빠졌습니다. 약정이 요구합니다
 agreed-unreadable = 내용을 읽을 수 없습니다: 항목 { $field }, 잘못 모두 { $number }건
 agreed-not-code = "{ $found }"은 부호가 아닙니다. KR, wg-1처럼 영문자, 숫자, 점, 붙임표 1~64자로 쓰십시오

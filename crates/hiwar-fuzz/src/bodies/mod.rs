@@ -11,6 +11,7 @@ pub mod identity;
 pub mod json;
 pub mod key;
 pub mod measure;
+pub mod meeting;
 pub mod merkle;
 pub mod note;
 pub mod radar;

@@ -42,9 +42,14 @@ impl Terms {
     /// Checks the terms against the parties.
     ///
     /// # Errors
-    /// A party that there is not, or a language that is missing.
+    /// A party or body that there is not, or a language that is missing.
     pub(crate) fn must_suit(&self, parties: &Parties) -> Result<(), Void> {
         parties.must_be_in_all_languages(&self.texts)?;
+        let next = match &self.due {
+            DueRule::NextMeeting { next_meeting } => Some(next_meeting),
+            _ => None,
+        };
+        self.body.iter().chain(next).try_for_each(|body| parties.must_have_body(body))?;
         let named = [&self.owner].into_iter().chain(&self.confirm);
         match named.into_iter().find(|code| !parties.has(code)) {
             Some(stranger) => Err(Void::with("agreed-no-such-party", &[("party", stranger.as_str())])),

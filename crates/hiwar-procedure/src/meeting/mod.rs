@@ -389,6 +389,7 @@ impl Meeting {
 /// Reads a convening and checks it against the parties.
 fn read(said: &Said<'_>, parties: &Parties) -> Result<Convening, Void> {
     let convening = read_convening(&said.form()).map_err(|faults| unreadable(&faults))?;
+    parties.must_have_body(&convening.body)?;
     parties.must_be_in_all_languages(&convening.title)?;
     for item in &convening.agenda {
         parties.must_be_in_all_languages(&item.title)?;

@@ -1,6 +1,6 @@
 //! Who sits at the table, and in which languages it speaks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hiwar_form::{Faults, Form, Language};
 use hiwar_trust::did::Did;
@@ -16,6 +16,8 @@ const CODE_BYTES_MAX: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parties {
     codes: BTreeMap<Did, Code>,
+    /// The bodies that may meet; empty means any.
+    bodies: BTreeSet<String>,
     languages: LanguageRule,
 }
 
@@ -66,6 +68,7 @@ impl Parties {
         };
         Self {
             codes: arrangement.parties.iter().map(|party| (party.did.clone(), code(party))).collect(),
+            bodies: arrangement.bodies.iter().map(|body| body.id.clone()).collect(),
             languages: arrangement.languages.clone(),
         }
     }
@@ -75,6 +78,7 @@ impl Parties {
     pub fn of_members(parties: &[Did]) -> Self {
         Self {
             codes: parties.iter().map(|did| (did.clone(), Code(did.as_str().to_owned()))).collect(),
+            bodies: BTreeSet::new(),
             languages: LanguageRule { required: Vec::new(), prevailing: None },
         }
     }
@@ -130,6 +134,18 @@ impl Parties {
         }
     }
 
+    /// Checks that the arrangement has a body of this name.
+    ///
+    /// # Errors
+    /// When it names bodies, and this is none of them.
+    pub(crate) fn must_have_body(&self, body: &Code) -> Result<(), Void> {
+        if self.bodies.is_empty() || self.bodies.contains(body.as_str()) {
+            return Ok(());
+        }
+        let known = self.bodies.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        Err(Void::with("agreed-no-such-body", &[("body", body.as_str()), ("known", &known)]))
+    }
+
     /// A text in a language; where there is none, in the prevailing one, in English, or whichever there is.
     pub fn text_in<'t>(&self, texts: &'t Texts, language: Language) -> (&'t str, &'t str) {
         let prevailing = self.prevailing().unwrap_or("en");
@@ -156,7 +172,7 @@ pub(crate) fn code(form: &mut Form<'_>, name: &'static str) -> Option<Code> {
 
 /// Notes a fault when two items of a list have one name.
 pub(crate) fn must_differ<'n>(form: &Form<'_>, list: &'static str, names: impl Iterator<Item = &'n Code>) {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for (index, name) in names.enumerate() {
         if !seen.insert(name) {
             form.fault(&format!("{list}[{index}].id"), "agreed-id-twice", &[("found", name.as_str())]);

@@ -234,3 +234,19 @@ fn all_faults_of_a_form_are_told_at_once() {
         ]
     );
 }
+
+#[test]
+fn only_a_body_of_the_arrangement_meets() {
+    let did = |code: &str| crate::scene::did(code);
+    let arrangement = serde_json::from_value(json!({
+        "id": "test", "version": 1, "title": { "en": "Test" },
+        "parties": [{ "did": did("KR"), "code": "KR", "name": { "en": "Korea" } },
+            { "did": did("JP"), "code": "JP", "name": { "en": "Japan" } }],
+        "bodies": [{ "id": "ministers", "name": { "en": "Ministers" }, "level": "ministers" }],
+        "time": { "zone": "Asia/Seoul" }, "languages": {}, "exercise": { "allowed": true },
+        "marking": { "cap": "TLP:AMBER", "community": { "en": "The parties" } },
+    }));
+    let parties = Parties::of_arrangement(&arrangement.unwrap());
+    let (scene, meeting) = convened();
+    assert_eq!(scene.fold(&parties).2[&meeting].code, "agreed-no-such-body");
+}
