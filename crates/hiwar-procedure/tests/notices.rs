@@ -1,5 +1,7 @@
 //! Notices between three ministries.
 
+#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
+
 mod world;
 
 use hiwar_dialogue::entry::{ActKind, Body, EntryId};
@@ -194,6 +196,50 @@ fn bad_notices_are_told_field_by_field_in_four_languages() {
             assert!(said[..index].iter().all(|other| other != text), "{text}");
         }
     }
+}
+
+/// The published schema takes what the reader takes, and refuses what it refuses; only an order of times it cannot
+/// express.
+#[test]
+fn the_published_schema_and_the_reader_agree() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schemas/notice.schema.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert!(jsonschema::meta::is_valid(&schema));
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let mut contents: Vec<Value> = notice::Kind::CHOICES
+        .iter()
+        .map(|(name, _)| Document::toml(None, notice::blank(name).unwrap()).unwrap().value().clone())
+        .collect();
+    contents.push(alert());
+    contents.push(with(alert(), &json!({ "correction": true, "permitted": "none" })));
+    let mut refused = 0;
+    for content in &contents {
+        assert!(
+            schema.is_valid(content) && notice::read(&Document::of(content.clone())).is_ok(),
+            "{content}"
+        );
+        for (name, value) in content.as_object().unwrap() {
+            for other in [
+                Value::Null,
+                json!(7),
+                json!("Nobody"),
+                json!({}),
+                json!([]),
+                json!({ "en": "Text" }),
+                json!(true),
+            ] {
+                let mut changed = content.clone();
+                match other {
+                    Value::Null => drop(changed.as_object_mut().unwrap().remove(name)),
+                    other => changed[name] = other,
+                }
+                let read = notice::read(&Document::of(changed.clone()));
+                refused += usize::from(read.is_err());
+                assert_eq!(schema.is_valid(&changed), read.is_ok(), "{name} of {value}: {changed}: {read:?}");
+            }
+        }
+    }
+    assert!(refused > 100, "{refused}");
 }
 
 #[test]
