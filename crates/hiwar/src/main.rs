@@ -56,6 +56,9 @@ enum Command {
     /// Commitments: who undertakes what by when, with evidence, confirmed by both sides
     #[command(subcommand)]
     Commitment(procedure::commitment::CommitmentCommand),
+    /// Confidential reports of firms, and tables made from them that reveal no firm
+    #[command(subcommand)]
+    Report(procedure::report::ReportCommand),
     /// Who must do what by when, after the clocks of arrangements
     #[command(subcommand)]
     Duty(procedure::duty::DutyCommand),
@@ -120,6 +123,7 @@ fn main() -> ExitCode {
         Command::Meeting(c) => c.run(),
         Command::Minutes(c) => c.run(),
         Command::Commitment(c) => c.run(),
+        Command::Report(c) => c.run(),
         Command::Duty(c) => c.run(),
         Command::Draft(c) => c.run(),
         Command::Data(c) => c.run(),

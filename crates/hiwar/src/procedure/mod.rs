@@ -9,6 +9,7 @@ pub(crate) mod draft;
 pub(crate) mod duty;
 pub(crate) mod meeting;
 pub(crate) mod notice;
+pub(crate) mod report;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
