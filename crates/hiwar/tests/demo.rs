@@ -43,6 +43,7 @@ fn the_demo_replays_the_dispute_and_proves_it() -> anyhow::Result<()> {
             "files-everywhere",
             "two-versions",
             "table-under-contract",
+            "ministers-meeting",
             "log-check",
             "witnessed",
             "no-alarms",

@@ -59,6 +59,7 @@ pub(super) async fn all(stage: &Stage<'_>, proof: &Proof) -> anyhow::Result<Vec<
         files(stage).await?,
         side_by_side(stage).await?,
         contract(stage)?,
+        ministers(stage)?,
         logs(stage).await?,
         witnessed(stage).await?,
         alarms(stage).await?,
@@ -200,6 +201,20 @@ fn contract(stage: &Stage<'_>) -> anyhow::Result<Check> {
         c.negotiated.as_millis()
     );
     Ok(check("table-under-contract", c.holds(), says))
+}
+
+fn ministers(stage: &Stage<'_>) -> anyhow::Result<Check> {
+    let m = stage.ministers.as_ref().context("the ministers did not meet")?;
+    let says = format!(
+        "The ministers' meeting of 22 April 2024 became {} commitments, {} overdue, {} done with evidence and confirmed; its minutes were written by {} and released by {}; both nodes read the same, and the next agenda writes itself with {} items, the overdue one first",
+        m.commitments,
+        m.overdue,
+        m.done,
+        m.desks.0,
+        m.desks.1,
+        m.agendas.first().map_or(0, Vec::len)
+    );
+    Ok(check("ministers-meeting", m.holds(), says))
 }
 
 async fn logs(stage: &Stage<'_>) -> anyhow::Result<Check> {

@@ -5,6 +5,7 @@
 //! * `cast` — the three nodes, in processes of their own,
 //! * `network` — the links between them, which can be cut,
 //! * `play` — says the steps, kills, cuts, heals,
+//! * `ministers` — the meeting of 22 April 2024: minutes, commitments, the next agenda,
 //! * `contract` — a table that goes from one to the other under an agreement,
 //! * `prove` — the dossier, and a copy with one changed byte,
 //! * `checks` — what must hold at the end,
@@ -13,6 +14,7 @@
 mod cast;
 mod checks;
 mod contract;
+mod ministers;
 mod network;
 mod play;
 mod progress;
@@ -160,6 +162,8 @@ impl Demo {
         stage.play().await?;
         progress.now("a table is offered, negotiated for and pulled");
         stage.contract = Some(contract::carry(&stage).await?);
+        progress.now("the ministers meet, and their agreements become commitments");
+        stage.ministers = Some(ministers::meet(&stage).await?);
         progress.now("receipts and cosignatures come in");
         checks::rest(&stage).await?;
         progress.now("dossiers are exported, verified, changed, verified");
@@ -172,7 +176,8 @@ impl Demo {
         if self.json {
             print_json(&report::summary(&stage, &rows, &proof, &checks, seconds)?)?;
         } else {
-            self.print_text(script, &rows, &checks, seconds)?;
+            let agenda = stage.ministers.as_ref().and_then(|met| met.agendas.first());
+            self.print_text(script, &rows, agenda, &checks, seconds)?;
         }
         drop(rows);
         Ok(Ended { held: checks.iter().all(|c| c.holds), stage, proof, anchors })
@@ -182,6 +187,7 @@ impl Demo {
         &self,
         script: &Script,
         rows: &[report::Row<'_>],
+        agenda: Option<&Vec<String>>,
         checks: &[checks::Check],
         seconds: f64,
     ) -> anyhow::Result<()> {
@@ -194,6 +200,12 @@ impl Demo {
             "\nTwo versions, side by side:\n\n{}",
             report::side_by_side(one, other, self.language)
         ))?;
+        if let Some(agenda) = agenda {
+            print(&format!(
+                "\nThe next agenda of the ministers, written from what is open:\n\n{}",
+                report::agenda(agenda)
+            ))?;
+        }
         print(&format!("\n{}", report::verdict(checks)))?;
         let good = checks.iter().filter(|c| c.holds).count();
         print(&format!("\n{good} of {} checks held, in {seconds:.1} s.", checks.len()))

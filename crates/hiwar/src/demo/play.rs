@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::cast::{Cast, must, until};
 use super::contract::Contract;
+use super::ministers::Ministers;
 use super::progress::Progress;
 use super::report::{known_sentence, row_head};
 use super::script::{Party, Script, Step, file};
@@ -105,6 +106,7 @@ pub(super) struct Stage<'a> {
     pub(super) killed: Option<Killed>,
     pub(super) was_cut: Option<WasCut>,
     pub(super) contract: Option<Contract>,
+    pub(super) ministers: Option<Ministers>,
     progress: &'a Progress,
     down: Option<Party>,
     cut: Option<Party>,
@@ -144,6 +146,7 @@ impl<'a> Stage<'a> {
             killed: None,
             was_cut: None,
             contract: None,
+            ministers: None,
             progress,
             down: None,
             cut: None,

@@ -148,6 +148,12 @@ pub(super) fn timeline(rows: &[Row<'_>], language: Language) -> String {
     out.join("\n")
 }
 
+/// An agenda, numbered.
+pub(super) fn agenda(items: &[String]) -> String {
+    let lines = items.iter().enumerate().map(|(index, item)| format!("  {}. {item}", index + 1));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Two steps beside each other.
 pub(super) fn side_by_side(one: &Step, other: &Step, language: Language) -> String {
     let gap = 4;
