@@ -33,8 +33,8 @@ pub(super) struct Ministers {
     pub(super) commitments: usize,
     pub(super) overdue: usize,
     pub(super) done: usize,
-    /// The next agenda as either side reads it, in English.
-    pub(super) agendas: Vec<Vec<String>>,
+    /// The titles of the next agenda as either side reads it, each in four languages.
+    pub(super) agendas: Vec<Vec<Value>>,
     /// Whether both read the same state.
     pub(super) same: bool,
     /// The desk that wrote the minutes, and the one that released them.
@@ -46,7 +46,7 @@ impl Ministers {
     pub(super) fn holds(&self) -> bool {
         let first = self.agendas.first().and_then(|agenda| agenda.first());
         let same = self.same && self.agendas.windows(2).all(|pair| pair.first() == pair.last());
-        let late = first.is_some_and(|line| line.contains("Name the desk"));
+        let late = first.is_some_and(|title| text(title, "/en").contains("Name the desk"));
         same && late
             && (self.commitments, self.overdue, self.done) == (3, 1, 1)
             && self.desks.0 != self.desks.1
@@ -197,7 +197,7 @@ impl Table<'_> {
             let planned =
                 client.get(&format!("/api/v1/dialogues/{}/agenda?body=ministers", self.dialogue)).await?;
             let items = list(&planned, "/agenda").iter();
-            agendas.push(items.map(|one| text(one, "/item/title/en").to_owned()).collect());
+            agendas.push(items.map(|one| one["item"]["title"].clone()).collect());
         }
         let same = states.windows(2).all(|pair| pair.first() == pair.last());
         let state = states.first().context("no state")?;

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use hiwar::api_client::block_on;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::commands::serve::stop_signal;
@@ -187,7 +188,7 @@ impl Demo {
         &self,
         script: &Script,
         rows: &[report::Row<'_>],
-        agenda: Option<&Vec<String>>,
+        agenda: Option<&Vec<Value>>,
         checks: &[checks::Check],
         seconds: f64,
     ) -> anyhow::Result<()> {
@@ -203,7 +204,7 @@ impl Demo {
         if let Some(agenda) = agenda {
             print(&format!(
                 "\nThe next agenda of the ministers, written from what is open:\n\n{}",
-                report::agenda(agenda)
+                report::agenda(agenda, self.language)
             ))?;
         }
         print(&format!("\n{}", report::verdict(checks)))?;

@@ -149,8 +149,9 @@ pub(super) fn timeline(rows: &[Row<'_>], language: Language) -> String {
 }
 
 /// An agenda, numbered.
-pub(super) fn agenda(items: &[String]) -> String {
-    let lines = items.iter().enumerate().map(|(index, item)| format!("  {}. {item}", index + 1));
+pub(super) fn agenda(titles: &[Value], language: Language) -> String {
+    let title = |title: &Value| text(title, &format!("/{}", language.tag())).to_owned();
+    let lines = titles.iter().enumerate().map(|(index, one)| format!("  {}. {}", index + 1, title(one)));
     lines.collect::<Vec<_>>().join("\n")
 }
 
