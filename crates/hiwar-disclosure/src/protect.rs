@@ -2,7 +2,7 @@
 //!
 //! [`protect`] suppresses the unsafe cells, then more until the audit's conditions hold: no line with a
 //! single gap; no unsafe sum of the gaps of a line (so that two gaps of one firm, or of two, do not guard
-//! each other; handbook, chapter 4.2, "singletons"); and for each requirement of [`crate::attack`] another
+//! each other; handbook, chapter 4.2, "singletons"); and for each requirement of `attack` another
 //! possible table. Of all that would do, cells of the smallest value are taken. The pattern only grows, and
 //! with everything suppressed nothing is told, so it ends.
 //!

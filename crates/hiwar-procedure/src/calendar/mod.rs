@@ -4,7 +4,7 @@
 //! stranger's program, METHOD:REPLY or METHOD:COUNTER, is read into steps, which a desk then signs: a calendar file
 //! by itself proves nothing.
 //!
-//! The crate is a writer and reader of our own, because the `icalendar` crate (0.17) knows neither iTIP nor VTIMEZONE and would
+//! The crate is a writer and reader of our own, because the `icalendar` crate (0.17) brings chrono and a parser of its own and would
 //! bring a second calendar library (`chrono`) beside `jiff`.
 
 mod line;

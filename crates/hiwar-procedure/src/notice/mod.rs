@@ -1,7 +1,7 @@
 //! Notices: disruption alerts, information requests, answers, offers of help, requests for an emergency
 //! meeting, and their corrections.
 //!
-//! * [`model`] — what a notice holds; * [`read`] — reading one, all faults at once;
+//! * [`model`] — what a notice holds; * [`mod@read`] — reading one, all faults at once;
 //! * [`state`] — what became of each notice; * [`cap`] — a notice as a Common Alerting Protocol 1.2 message.
 
 pub mod cap;
