@@ -1,6 +1,7 @@
 //! The procedures of one dialogue, read from its entries.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hiwar_dialogue::entry::{ActKind, Body, EntryId};
 use hiwar_form::{Document, Faults};
@@ -25,7 +26,7 @@ use crate::{commitment, meeting};
 #[serde(rename_all = "kebab-case")]
 pub struct Procedures {
     /// The arrangement: its versions in force and its proposals.
-    pub arrangement: Versions,
+    pub arrangement: Arc<Versions>,
     /// Its notices.
     pub notices: Notices,
     /// Its meetings, minutes and commitments.
@@ -86,7 +87,7 @@ impl Procedures {
     /// Reads the entries of one dialogue, given in any order. The result depends on the set alone.
     pub fn of(held: &[Held]) -> Self {
         let order = in_order(held);
-        let arrangement = Versions::read(&order);
+        let arrangement = Arc::new(Versions::read(&order));
         let mut state = Self { arrangement, ..Self::default() };
         state.void.extend(state.arrangement.void().iter().cloned());
         for one in order {
@@ -161,11 +162,18 @@ impl Procedures {
 
     /// Takes an act in: first whether it may be said at all, then what it does.
     fn act(&mut self, said: &Said<'_>) -> Result<Vec<Event>, Void> {
-        let arrangement = self.arrangement.governing(&said.id).map(|version| version.arrangement.clone());
-        self.act_under(said, arrangement.as_ref())
+        let versions = self.arrangement.clone();
+        let arrangement = versions.governing(&said.id).map(|version| &version.arrangement);
+        self.act_under(said, arrangement, false)
     }
 
-    fn act_under(&mut self, said: &Said<'_>, arrangement: Option<&Arrangement>) -> Result<Vec<Event>, Void> {
+    /// `awaits_release`: a second desk is still to release it, and everything else is judged.
+    fn act_under(
+        &mut self,
+        said: &Said<'_>,
+        arrangement: Option<&Arrangement>,
+        awaits_release: bool,
+    ) -> Result<Vec<Event>, Void> {
         let (kind, name) = self.kind_of(said)?;
         self.kinds.insert(said.id, (kind, name.clone()));
         if let Some(of) = said.of {
@@ -177,7 +185,7 @@ impl Procedures {
             let status =
                 Status::CHOICES.iter().find(|(word, _)| Some(*word) == status).map(|(_, status)| *status);
             arrangement.status(status.unwrap_or_default())?;
-            if said.kind != ActKind::Step {
+            if said.kind != ActKind::Step && !awaits_release {
                 must_be_released(said, arrangement, kind, name.as_deref())?;
             }
         }
@@ -200,7 +208,8 @@ impl Procedures {
                 let parties = self.parties_under(arrangement, said.membership.as_ref());
                 let result = self.follow_up.apply(said, &parties);
                 let events = result.unwrap_or_else(|| Err(Void::plain("step-about-nothing")))?;
-                Ok(self.with_notices(events))
+                self.tell_notices(&events);
+                Ok(events)
             }
             (ActKind::Onward, _) => self.onward.apply(said).map(|()| Vec::new()),
             (ActKind::Measure, ActKind::Measure) => {
@@ -247,17 +256,14 @@ impl Procedures {
         Ok(vec![Event { subject, ..event(kind, said) }])
     }
 
-    /// A meeting that a notice asked for counts for the notice too.
-    fn with_notices(&mut self, events: Vec<Event>) -> Vec<Event> {
-        let mut all = Vec::with_capacity(events.len());
+    /// Notices learn of the meetings that they asked for. The events for their clocks come with the meetings'.
+    fn tell_notices(&mut self, events: &[Event]) {
         for event in events {
             let meeting = self.follow_up.meetings.get(&event.subject);
-            let requested = meeting.and_then(|meeting| meeting.convening().requested_by);
-            let of_notice = requested.and_then(|notice| self.notices.met(&notice, &event));
-            all.push(event);
-            all.extend(of_notice);
+            if let Some(notice) = meeting.and_then(|meeting| meeting.convening().requested_by) {
+                self.notices.met(&notice, event);
+            }
         }
-        all
     }
 
     /// Whether an act's content has the form of its kind.
@@ -278,26 +284,17 @@ impl Procedures {
     /// Why it would have no effect.
     pub fn would(&self, said: &Said<'_>) -> Result<Would, Void> {
         let mut next = self.clone();
-        let arrangement = self.in_force().cloned();
-        next.arrangement.would(said)?;
+        Arc::make_mut(&mut next.arrangement).would(said)?;
+        let arrangement = self.in_force();
         let mut needs_release = false;
-        if let Some(arrangement) = &arrangement
+        if let Some(arrangement) = arrangement
             && said.kind != ActKind::Step
             && !said.content.contains_key("released-by")
         {
             let (kind, name) = self.kind_of(said)?;
             needs_release = arrangement.needs_four_eyes(kind, name.as_deref());
         }
-        let events = if needs_release {
-            // Who releases it is not known yet; everything else is judged as if it were released.
-            let mut released = arrangement.clone();
-            if let Some(arrangement) = &mut released {
-                arrangement.four_eyes.clear();
-            }
-            next.act_under(said, released.as_ref())?
-        } else {
-            next.act_under(said, arrangement.as_ref())?
-        };
+        let events = next.act_under(said, arrangement, needs_release)?;
         Ok(Would { events, needs_release })
     }
 

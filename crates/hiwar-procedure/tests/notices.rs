@@ -198,6 +198,33 @@ fn bad_notices_are_told_field_by_field_in_four_languages() {
     }
 }
 
+/// The meeting names the corrected request; it counts for the request, once.
+#[test]
+fn a_meeting_that_a_request_asked_for_counts_for_the_request_once() {
+    let mut world = World::new();
+    let asked = world.say(0, at("2025-10-22 01:00"), act(ActKind::Notice, None, request()));
+    let better = with(request(), &json!({ "correction": true }));
+    let better = world.say(0, at("2025-10-22 02:00"), act(ActKind::Notice, Some(asked), better));
+    let convening = json!({
+        "title": { "en": "Emergency" }, "body": "ministers", "starts": "2025-10-25T01:00:00.000Z",
+        "ends": "2025-10-25T02:00:00.000Z", "zone": "Asia/Seoul", "requested-by": better,
+    });
+    let meeting = world.say(1, at("2025-10-23 01:00"), act(ActKind::Meeting, None, convening));
+    let held = json!({
+        "step": "held", "sequence": 0, "starts": "2025-10-25T01:00:00.000Z", "ends": "2025-10-25T02:00:00.000Z",
+        "attendance": { "did:web:motie.example": 2 },
+    });
+    world.say(1, at("2025-10-25 03:00"), step(meeting, held));
+    let state = Procedures::of(&world.held);
+    assert_eq!(state.void, std::collections::BTreeMap::new());
+    for kind in [EventKind::MeetingConvened, EventKind::MeetingHeld] {
+        let subjects: Vec<EntryId> = state.events_of(&kind).map(|event| event.subject).collect();
+        assert_eq!(subjects, [meeting, better], "{kind}");
+    }
+    let notice = state.notices.of(&asked).unwrap();
+    assert_eq!((notice.stage, notice.meetings.as_slice()), (Stage::MeetingHeld, &[meeting][..]));
+}
+
 /// The published schema takes what the reader takes, and refuses what it refuses; only an order of times it cannot
 /// express.
 #[test]

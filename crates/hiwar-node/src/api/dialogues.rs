@@ -9,14 +9,14 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use hiwar_dialogue::entry::{DialogueId, EntryId};
+use hiwar_dialogue::entry::DialogueId;
 use hiwar_dialogue::ledger::{DialogueRecord, Direction};
 use hiwar_dialogue::thread::thread;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::entries::{Action, What, act, entry_json};
-use super::{ApiError, By};
+use super::{ApiError, By, entry_id};
 use crate::dossier::DossierError;
 use crate::node::Shared;
 
@@ -82,10 +82,6 @@ pub(super) async fn open(
     Ok(Json(json!({ "dialogue": made.entry, "time": made.time })))
 }
 
-fn dialogue_id(text: &str) -> Result<DialogueId, ApiError> {
-    Ok(EntryId(text.parse().map_err(ApiError::bad_request)?))
-}
-
 async fn record(shared: &Arc<Shared>, id: DialogueId) -> Result<DialogueRecord, ApiError> {
     let record = shared.writer.query(move |engine, _| engine.dialogue(&id).cloned()).await?;
     record.ok_or_else(|| ApiError::not_found(format!("there is no dialogue {id} on this node")))
@@ -96,7 +92,7 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    Ok(Json(record_json(&record(&shared, dialogue_id(&id)?).await?)))
+    Ok(Json(record_json(&record(&shared, entry_id(&id)?).await?)))
 }
 
 /// Which page of a dialogue.
@@ -117,7 +113,7 @@ pub(super) async fn entries(
     Query(page): Query<Page>,
 ) -> Result<Json<Value>, ApiError> {
     use hiwar_dialogue::ledger::View as _;
-    let id = dialogue_id(&id)?;
+    let id = entry_id(&id)?;
     let known = record(&shared, id).await?;
     let limit = page.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
     let (stored, mut known_by) = shared
@@ -189,7 +185,7 @@ pub(super) async fn dossier(
     Path(id): Path<String>,
     Query(exporting): Query<Exporting>,
 ) -> Result<Response, ApiError> {
-    let id = dialogue_id(&id)?;
+    let id = entry_id(&id)?;
     let gathered = crate::dossier::gather(&shared, id).await.map_err(|error| match error {
         DossierError::Unknown(_) => ApiError::not_found(error),
         other => ApiError::internal(other),

@@ -16,7 +16,7 @@ use hiwar_trust::did::Did;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{ApiError, By, acting_desk};
+use super::{ApiError, By, acting_desk, entry_id};
 use crate::clock::random;
 use crate::desks::Caller;
 use crate::json::BadJson;
@@ -311,7 +311,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     use hiwar_dialogue::ledger::View as _;
-    let id = EntryId(id.parse().map_err(ApiError::bad_request)?);
+    let id = entry_id(&id)?;
     let found = shared
         .read(move |reader| {
             let Some(seq) = reader.find(&id)? else { return Ok(None) };

@@ -27,6 +27,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post, put};
 use axum::{Extension, Router};
 use hiwar_dialogue::engine::{CommandError, EngineError};
+use hiwar_dialogue::entry::EntryId;
 use hiwar_dialogue::ledger::StoreError;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -320,6 +321,11 @@ pub(crate) fn acting_desk(shared: &Shared, caller: &Caller, asked: Option<&str>)
             names.first().cloned().ok_or_else(|| forbidden("this node has no desk".into()))
         }
     }
+}
+
+/// The identifier of an entry or dialogue that an address names.
+fn entry_id(text: &str) -> Result<EntryId, ApiError> {
+    Ok(EntryId(text.parse().map_err(ApiError::bad_request)?))
 }
 
 /// Reads the body of a request.

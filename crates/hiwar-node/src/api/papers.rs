@@ -26,7 +26,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ApiError;
-use super::procedures::{dialogue, entry_id};
+use super::entry_id;
+use super::procedures::dialogue;
 use crate::clock::now;
 use crate::node::Shared;
 use crate::procedure::Dialogue;
@@ -57,18 +58,18 @@ pub(super) async fn duties(
     let mut found = Vec::new();
     for id in dialogues {
         let view = shared.procedure.view(&shared, id).await?;
-        let arrangement = view.procedures.in_force();
+        let versions = view.procedures.arrangement.in_force();
         for duty in view.procedures.duties(now) {
             if !which.all && duty.done_at().is_some() {
                 continue;
             }
-            let title =
-                arrangement.and_then(|arrangement| Some(arrangement.clock(&duty.clock)?.title.clone()));
-            let source = arrangement.and_then(|arrangement| arrangement.clock(&duty.clock)?.source.clone());
+            // A later version may call another clock by this name, or have none of it.
+            let version = versions.iter().find(|version| version.proposal == duty.governed_by);
+            let clock = version.and_then(|version| version.arrangement.clock(&duty.clock));
             let mut value = serde_json::to_value(&duty).map_err(ApiError::internal)?;
             value["dialogue"] = json!(id);
-            value["title"] = json!(title);
-            value["source"] = json!(source);
+            value["title"] = json!(clock.map(|clock| &clock.title));
+            value["source"] = json!(clock.map(|clock| &clock.source));
             found.push(value);
         }
     }

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use hiwar_dialogue::entry::{Act, EntryId};
+use hiwar_dialogue::entry::Act;
 use hiwar_form::Language;
 use hiwar_procedure::MESSAGES;
 use hiwar_procedure::notice::cap::{self, Envelope};
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::entries::{Action, What, attachments_must_fit};
-use super::{ApiError, By, acting_desk};
+use super::{ApiError, By, acting_desk, entry_id};
 use crate::node::Shared;
 use crate::procedure::{ActAsked, Decided, Dialogue, Refused, Released};
 
@@ -49,10 +49,6 @@ impl From<Refused> for ApiError {
             }
         }
     }
-}
-
-pub(super) fn entry_id(text: &str) -> Result<EntryId, ApiError> {
-    Ok(EntryId(text.parse().map_err(ApiError::bad_request)?))
 }
 
 /// A dialogue with its procedures.

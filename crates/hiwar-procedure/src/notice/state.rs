@@ -258,13 +258,13 @@ impl Notices {
         }
     }
 
-    /// A meeting that a notice asked for was convened or held; the event as the notice's clocks see it.
-    pub fn met(&mut self, notice: &EntryId, event: &Event) -> Option<Event> {
-        let state = self.of_mut(notice)?;
+    /// A meeting that a notice asked for was convened or held.
+    pub fn met(&mut self, notice: &EntryId, event: &Event) {
+        let Some(state) = self.of_mut(notice) else { return };
         let stage = match event.kind {
             EventKind::MeetingConvened => Stage::MeetingConvened,
             EventKind::MeetingHeld => Stage::MeetingHeld,
-            _ => return None,
+            _ => return,
         };
         if !state.is_over() {
             state.stage = state.stage.max(stage);
@@ -272,7 +272,6 @@ impl Notices {
         if !state.meetings.contains(&event.subject) {
             state.meetings.push(event.subject);
         }
-        Some(Event { subject: state.id, ..event.clone() })
     }
 }
 
