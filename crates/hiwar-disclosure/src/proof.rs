@@ -1,7 +1,7 @@
 //! Proof of derivation without the source: Pedersen commitments over Ristretto255.
 //!
 //! A firm commits to each value v that it reports: C = v·B + r·H, with a fresh random r (T. P. Pedersen,
-//! *Non-interactive and information-theoretic secure verifiable secret sharing*, CRYPTO '91, section 3).
+//! *Non-interactive and information-theoretic secure verifiable secret sharing*, CRYPTO '91).
 //! B is the group's base point; H is hashed from a stated text with the dataset, period and unit, so that
 //! nobody knows its logarithm and a commitment of one table says nothing in another. The firm keeps C and
 //! r; the confidential report carries both. The [`Proof`] of a released cell is the sorted list of the
@@ -9,7 +9,7 @@
 //!
 //! # What it proves
 //! * The total is the sum of the committed values (modulo the group's order, about 2²⁵²; values are at
-//!   most 10¹⁵ and the commitments at most 10⁶, so it is the sum over the integers if each value is in range).
+//!   most 10¹⁵ and the commitments at most 10⁵, so it is the sum over the integers if each value is in range).
 //! * A firm that finds its C in the list knows that its value went in as reported, once. An auditor to whom
 //!   a firm shows (v, r) can check that the same C opens to v.
 //!

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::EventKind;
 
+pub use hiwar_dialogue::entry::Texts;
 pub(crate) use mandate::own_kind;
 pub use read::read;
 pub use scope::{Scope, ScopeError};
@@ -36,9 +37,6 @@ pub use span::{AMOUNT_MAX, Span, SpanError};
 pub use template::{Template, TemplateError};
 pub use versions::{Proposal, ProposalState, Version, Versions};
 pub use write::SCHEMA;
-
-/// Parallel texts by language tag.
-pub type Texts = BTreeMap<String, String>;
 
 /// An arrangement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

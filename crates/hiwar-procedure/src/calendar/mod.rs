@@ -4,8 +4,8 @@
 //! stranger's program, METHOD:REPLY or METHOD:COUNTER, is read into steps, which a desk then signs: a calendar file
 //! by itself proves nothing.
 //!
-//! The crate is a writer and reader of our own, because the `icalendar` crate (0.17) brings chrono and a parser of its own and would
-//! bring a second calendar library (`chrono`) beside `jiff`.
+//! Writer and reader are our own: the crate `icalendar` (0.17) would bring `chrono`, a second library of dates
+//! beside `jiff`. A calendar library of others reads what is written here, and we what it writes (`interop/calendar`).
 
 mod line;
 mod reply;

@@ -1,14 +1,10 @@
 //! What a notice holds.
 
-use std::collections::BTreeMap;
-
+pub use hiwar_dialogue::entry::Texts;
 use hiwar_trust::time::Timestamp;
 use serde::Serialize;
 
 use crate::status::Status;
-
-/// Parallel texts by language tag.
-pub type Texts = BTreeMap<String, String>;
 
 /// A list of words that a field can hold, with their spellings.
 macro_rules! words {

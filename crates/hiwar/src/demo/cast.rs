@@ -25,6 +25,8 @@ use crate::commands::{list, text};
 
 /// Starts of a node before it is given up; another program may have taken its port meanwhile.
 const STARTS_MAX: u32 = 5;
+/// How long opening a dialogue of two may take.
+const OPEN_LIMIT: Duration = Duration::from_secs(30);
 /// Rest between two starts.
 const START_REST: Duration = Duration::from_millis(300);
 
@@ -176,6 +178,24 @@ impl Cast {
             }
         }
         Ok(())
+    }
+
+    /// Opens a dialogue of two of them that the other one assents to; `body` says what it is about.
+    pub(super) async fn open_for_two(
+        &self,
+        (host, guest): (Party, Party),
+        mut body: Value,
+    ) -> anyhow::Result<String> {
+        body["with"] = json!([self.actor(guest)?.did]);
+        let opened = self.client(host)?.post("/api/v1/dialogues", &body).await?;
+        let dialogue = text(&opened, "/dialogue").to_owned();
+        must("the dialogue of the two", OPEN_LIMIT, || self.holds(guest, &dialogue)).await?;
+        let assent = json!({ "action": "assent", "of": dialogue });
+        self.client(guest)?.post("/api/v1/entries", &assent).await?;
+        let (client, path) = (self.client(host)?, format!("/api/v1/dialogues/{dialogue}"));
+        must("the assent", OPEN_LIMIT, async || Ok(client.get(&path).await?["open"] == Value::Bool(true)))
+            .await?;
+        Ok(dialogue)
     }
 
     /// Writes the three invitations beside the nodes' folders.

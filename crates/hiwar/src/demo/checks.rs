@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
+use hiwar_form::Language;
 use hiwar_store::SqliteReader;
 use hiwar_trust::checkpoint::SignedCheckpoint;
 use hiwar_trust::hash::Hash;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use super::cast::until;
 use super::play::Stage;
 use super::prove::{Proof, why};
-use super::script::{Language, Party, file};
+use super::script::{Party, file};
 use crate::commands::dialogue::all_entries;
 use crate::commands::{list, text};
 
@@ -177,7 +178,7 @@ async fn side_by_side(stage: &Stage<'_>) -> anyhow::Result<Check> {
             holds &= item.is_some_and(|item| {
                 let whole = Language::ALL
                     .iter()
-                    .all(|l| text(item, &format!("/entry/data/texts/{}", l.tag())) == words.text(*l));
+                    .all(|l| text(item, &format!("/entry/data/texts/{}", l.as_str())) == words.text(*l));
                 whole && item["void"].is_null() && item["corrected_by"] == Value::Array(Vec::new())
             });
         }

@@ -8,7 +8,7 @@ use hiwar::api_client::ApiClient;
 use hiwar_trust::hash::Hash;
 use serde_json::{Value, json};
 
-use super::cast::{Cast, must};
+use super::cast::must;
 use super::play::Stage;
 use super::script::{Party, file};
 use crate::commands::{list, text};
@@ -100,20 +100,11 @@ async fn logged(client: &ApiClient, what: &str) -> anyhow::Result<Value> {
 
 /// A dialogue of the two: what they agree on is nobody else's business.
 async fn open_dialogue(stage: &Stage<'_>) -> anyhow::Result<String> {
-    let (script, cast): (_, &Cast) = (stage.script, &stage.cast);
+    let script = stage.script;
     let title = json!({
         "en": "Trade tables under contract", "ko": "계약에 따른 무역 통계표",
         "ja": "契約に基づく貿易統計表", "ar": "جداول التجارة بموجب اتفاق",
     });
-    let body = json!({
-        "title": title, "with": [cast.actor(CONSUMER)?.did], "arrangement": script.arrangement, "cap": script.cap,
-    });
-    let opened = cast.client(PROVIDER)?.post("/api/v1/dialogues", &body).await?;
-    let dialogue = text(&opened, "/dialogue").to_owned();
-    must("the dialogue of the two", LIMIT, || cast.holds(CONSUMER, &dialogue)).await?;
-    let assent = json!({ "action": "assent", "of": dialogue });
-    cast.client(CONSUMER)?.post("/api/v1/entries", &assent).await?;
-    let (client, path) = (cast.client(PROVIDER)?, format!("/api/v1/dialogues/{dialogue}"));
-    must("the assent", LIMIT, async || Ok(client.get(&path).await?["open"] == Value::Bool(true))).await?;
-    Ok(dialogue)
+    let body = json!({ "title": title, "arrangement": script.arrangement, "cap": script.cap });
+    stage.cast.open_for_two((PROVIDER, CONSUMER), body).await
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use hiwar::api_client::{ApiClient, Format, NodeArgs};
 use hiwar_dialogue::entry::ActKind;
-use hiwar_form::Language as Tongue;
+use hiwar_form::Language;
 use hiwar_procedure::arrangement::{Template, Texts};
 use serde_json::{Map, Value, json};
 
@@ -62,7 +62,8 @@ struct Table<'a> {
 /// Lets the ministers meet.
 pub(super) async fn meet(stage: &Stage<'_>) -> anyhow::Result<Ministers> {
     let script: Value = serde_json::from_str(SCRIPT)?;
-    let table = Table { stage, dialogue: open(stage, &script["title"]).await? };
+    let body = json!({ "title": script["title"], "arrangement": TEMPLATE, "cap": stage.script.cap });
+    let table = Table { stage, dialogue: stage.cast.open_for_two((KOREA, JAPAN), body).await? };
     let proposal = table.act(KOREA, ActKind::Arrangement, None, arrangement(stage)?, None).await?;
     table.step(JAPAN, &proposal, json!({ "step": "assent" })).await?;
     let meeting = table.act(KOREA, ActKind::Meeting, None, script["meeting"].clone(), None).await?;
@@ -90,10 +91,10 @@ pub(super) async fn meet(stage: &Stage<'_>) -> anyhow::Result<Ministers> {
 fn arrangement(stage: &Stage<'_>) -> anyhow::Result<Value> {
     let template = Template::named(TEMPLATE).context("the template is not built in")?;
     let party = |code: &'static str, party: Party, names: [&str; 4]| {
-        let names: Texts = Tongue::ALL
+        let names: Texts = Language::ALL
             .iter()
             .zip(names)
-            .map(|(tongue, name)| (tongue.to_string(), name.to_owned()))
+            .map(|(language, name)| (language.to_string(), name.to_owned()))
             .collect();
         Ok::<_, anyhow::Error>((code, stage.cast.actor(party)?.did.parse()?, names))
     };
@@ -102,21 +103,6 @@ fn arrangement(stage: &Stage<'_>) -> anyhow::Result<Value> {
         party("JP", JAPAN, ["Japan", "일본", "日本", "اليابان"])?,
     ];
     Ok(Value::Object(template.fill(&parties)?.to_content()))
-}
-
-async fn open(stage: &Stage<'_>, title: &Value) -> anyhow::Result<String> {
-    let cast = &stage.cast;
-    let body = json!({
-        "title": title, "with": [cast.actor(JAPAN)?.did], "arrangement": TEMPLATE, "cap": stage.script.cap,
-    });
-    let opened = cast.client(KOREA)?.post("/api/v1/dialogues", &body).await?;
-    let dialogue = text(&opened, "/dialogue").to_owned();
-    must("the dialogue of the ministers", LIMIT, || cast.holds(JAPAN, &dialogue)).await?;
-    let assent = json!({ "action": "assent", "of": dialogue });
-    cast.client(JAPAN)?.post("/api/v1/entries", &assent).await?;
-    let (client, path) = (cast.client(KOREA)?, format!("/api/v1/dialogues/{dialogue}"));
-    must("the assent", LIMIT, async || Ok(client.get(&path).await?["open"] == Value::Bool(true))).await?;
-    Ok(dialogue)
 }
 
 fn other(party: Party) -> Party {

@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use hiwar::api_client::block_on;
+use hiwar_form::Language;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -37,7 +38,7 @@ use cast::Cast;
 use play::Stage;
 use progress::Progress;
 use prove::Proof;
-use script::{Language, Party, Script};
+use script::{Party, Script};
 
 /// How long the nodes may take to end by themselves.
 const END_LIMIT: Duration = Duration::from_secs(5);
@@ -59,8 +60,8 @@ pub(crate) struct Demo {
     /// Where the nodes' folders are made, and kept; a temporary folder when left out
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// The language of the timeline
-    #[arg(long, value_enum, default_value_t = Language::En)]
+    /// The language of the timeline: en, ko, ja or ar
+    #[arg(long, default_value_t = Language::En)]
     language: Language,
 }
 
@@ -192,7 +193,7 @@ impl Demo {
         checks: &[checks::Check],
         seconds: f64,
     ) -> anyhow::Result<()> {
-        let title = script.title.get(self.language.tag()).map_or("", String::as_str);
+        let title = script.title.get(self.language.as_str()).map_or("", String::as_str);
         print(&format!("\n{title}\n{}\n", report::kinds(&script.steps)))?;
         print(&report::timeline(rows, self.language))?;
         let (one, other) =

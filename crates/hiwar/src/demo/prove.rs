@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use hiwar_dossier::{Anchor, Claim, Counts, Limits, Outcome, Status, Subject, Verdict, verify};
+use hiwar_form::Language;
 
 use super::cast::Cast;
-use super::script::{Flip, Language, Party, Script};
+use super::script::{Flip, Party, Script};
 use crate::commands::dossier::export;
 
 /// What verifying the dossiers found.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use hiwar_form::Language;
 use serde_json::{Value, json};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::checks::Check;
 use super::play::{Hindrance, Known, Said, Stage};
 use super::prove::{Proof, why};
-use super::script::{Kind, Language, Party, Step};
+use super::script::{Kind, Party, Step};
 use crate::commands::dialogue::all_entries;
 use crate::commands::{list, text};
 
@@ -150,7 +151,7 @@ pub(super) fn timeline(rows: &[Row<'_>], language: Language) -> String {
 
 /// An agenda, numbered.
 pub(super) fn agenda(titles: &[Value], language: Language) -> String {
-    let title = |title: &Value| text(title, &format!("/{}", language.tag())).to_owned();
+    let title = |title: &Value| text(title, &format!("/{}", language.as_str())).to_owned();
     let lines = titles.iter().enumerate().map(|(index, one)| format!("  {}. {}", index + 1, title(one)));
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -167,7 +168,7 @@ pub(super) fn side_by_side(one: &Step, other: &Step, language: Language) -> Stri
     });
     let [left, right] = &columns;
     // Text from right to left cannot share a line with other text.
-    if language == Language::Ar {
+    if language.is_right_to_left() {
         return [left.join("\n"), right.join("\n")].join("\n\n");
     }
     let mut out = Vec::new();

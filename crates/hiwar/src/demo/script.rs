@@ -6,6 +6,7 @@ use std::fmt;
 use anyhow::{Context as _, ensure};
 use hiwar_dialogue::entry::Texts;
 use hiwar_dialogue::marking::Marking;
+use hiwar_form::Language;
 use serde::{Deserialize, Serialize};
 
 /// The script's file.
@@ -98,33 +99,6 @@ impl Kind {
     }
 }
 
-/// A language that every text exists in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Language {
-    /// English
-    En,
-    /// Korean
-    Ko,
-    /// Japanese
-    Ja,
-    /// Arabic
-    Ar,
-}
-
-impl Language {
-    pub(super) const ALL: [Self; 4] = [Self::En, Self::Ko, Self::Ja, Self::Ar];
-
-    /// Its BCP 47 tag.
-    pub(super) fn tag(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Ko => "ko",
-            Self::Ja => "ja",
-            Self::Ar => "ar",
-        }
-    }
-}
-
 /// Where a fact is from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,7 +142,7 @@ pub(super) struct Step {
 impl Step {
     /// Its text in a language.
     pub(super) fn text(&self, language: Language) -> &str {
-        self.texts.get(language.tag()).map_or("", String::as_str)
+        self.texts.get(language.as_str()).map_or("", String::as_str)
     }
 }
 
@@ -291,7 +265,7 @@ impl Script {
     fn check_step(&self, step: &Step, before: &BTreeMap<&str, &Step>) -> anyhow::Result<()> {
         let _: jiff::civil::Date = step.date.parse().context("the date")?;
         for language in Language::ALL {
-            ensure!(!step.text(language).trim().is_empty(), "there is no text in {}", language.tag());
+            ensure!(!step.text(language).trim().is_empty(), "there is no text in {}", language.as_str());
         }
         ensure!(step.texts.len() == Language::ALL.len(), "it has a text in a language that others lack");
         ensure!(step.texts.contains_key(&step.prevailing), "the prevailing language has no text");
